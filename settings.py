@@ -1,0 +1,230 @@
+"""The environment, read once.
+
+The connection to Temporal is not here: it comes from ``temporalio.envconfig`` (``TEMPORAL_ADDRESS``,
+``TEMPORAL_NAMESPACE``, ``TEMPORAL_API_KEY``, TLS, profiles). What is the same in every deployment
+(timeouts, attempts, retention of a kind) is in ``jobs/<kind>.py``.
+"""
+
+import difflib
+import os
+import re
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator
+from pydantic.fields import FieldInfo
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+from typing_extensions import override
+
+PREFIX: Final = "CONVEYOR_"
+FILE_SUFFIX: Final = "_FILE"
+
+UNITS_S: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+class SettingsError(Exception):
+    """A variable is wrong or misspelt; the message names it and the fix."""
+
+
+def parse_pairs(value: Any) -> Any:
+    """Read ``emails=5,images=2`` as a mapping."""
+    if not isinstance(value, str):
+        return value
+    pairs = [pair.partition("=") for pair in value.split(",") if pair.strip()]
+    if bad := [name for name, equals, _ in pairs if not equals]:
+        msg = f"write NAME=VALUE,NAME=VALUE; {bad[0]!r} has no '='"
+        raise ValueError(msg)
+    return {name.strip(): amount.strip() for name, _, amount in pairs}
+
+
+def parse_rate(value: Any) -> Any:
+    """Read ``10/m`` as tasks per second."""
+    if not isinstance(value, str):
+        return value
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)/([smhd])", value)
+    if match is None:
+        msg = "write a count per second, minute, hour or day, such as 10/m"
+        raise ValueError(msg)
+    return float(match[1]) / UNITS_S[match[2]]
+
+
+def parse_duration(value: Any) -> Any:
+    """Read ``30s``, ``5m`` or ``2h`` as a time span."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd])", value) if isinstance(value, str) else None
+    return timedelta(seconds=float(match[1]) * UNITS_S[match[2]]) if match else value
+
+
+Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
+Rate = Annotated[float, BeforeValidator(parse_rate), Field(gt=0)]
+
+
+class Settings(BaseSettings):
+    """Everything that differs between deployments, besides the connection to Temporal.
+
+    Each field is read from ``CONVEYOR_<NAME>``, or from the file that ``CONVEYOR_<NAME>_FILE`` names
+    (for mounted secrets).
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, frozen=True, extra="forbid", use_attribute_docstrings=True
+    )
+
+    data_dir: Path = Path(".conveyor")
+    """Folder of the embedded server's file and, by default, of database, storage and outbox."""
+
+    database_url: SecretStr | None = None
+    """Application database, ``postgresql://user:password@host/name`` or ``sqlite:///path``.
+    Default: a SQLite file in the data folder."""
+    database_pool_size: int = Field(default=5, ge=1, le=100)
+    """Open connections to the database per process."""
+
+    storage_url: str = ""
+    """Where files are kept, ``file:///folder`` or ``s3://bucket/prefix``. Default: a folder in the
+    data folder."""
+    s3_endpoint: str | None = None
+    """Address of an S3-compatible store; unset for AWS."""
+    s3_region: str = "us-east-1"
+    """Region of the bucket."""
+    s3_access_key_id: SecretStr | None = None
+    """Access key of the bucket."""
+    s3_secret_access_key: SecretStr | None = None
+    """Secret key of the bucket."""
+
+    smtp_url: SecretStr | None = None
+    """The mail relay, ``smtp://user:password@host:587`` (STARTTLS, demanded) or ``smtps://...:465``
+    (TLS from the start). ``?tls=none`` is accepted for a relay on this machine only. Default: mails
+    are written as ``.eml`` files to ``outbox/`` in the data folder."""
+    smtp_ca_file: Path | None = None
+    """PEM file of a private certificate authority that signed the relay's certificate."""
+    mail_from: str = "Conveyor <jobs@example.com>"
+    """The From header of every mail."""
+    mail_bounce_to: str | None = None
+    """Envelope sender, where bounces go. Default: the address in ``mail_from``."""
+    dkim_selector: str | None = None
+    """DKIM selector; set it together with ``dkim_key`` to sign mails here and not at the relay."""
+    dkim_key: SecretStr | None = None
+    """PEM private key for DKIM."""
+
+    secret_key: SecretStr | None = None
+    """At least 32 characters. Derives password-reset and unsubscribe tokens and signed links.
+    Default: made once and kept in the data folder."""
+    public_url: str = "http://127.0.0.1:8000"
+    """Address under which people reach this application; links in mails begin with it."""
+    product_name: str = "Conveyor"
+    """The name that mails and reports show."""
+    time_zone: str = "UTC"
+    """IANA name of the zone for schedules and reports that name none."""
+
+    slots: Annotated[dict[str, Annotated[int, Field(ge=1, le=1000)]], NoDecode] = Field(
+        default_factory=dict
+    )
+    """Steps at once per worker and queue, ``emails=5,images=2``. Default: 5 emails, 2 images,
+    20 webhooks, 2 reports, 2 transfers, 10 batches."""
+    rates: Annotated[dict[str, Rate], NoDecode] = Field(default_factory=dict)
+    """Most steps started per queue, over all workers, ``images=10/m``. Default: unlimited."""
+    shutdown_grace: Duration = timedelta(seconds=30)
+    """How long a stopping worker lets running steps finish; below the platform's kill time."""
+
+    image_max_pixels: int = Field(default=64_000_000, ge=1)
+    """Largest picture that is decoded, width times height."""
+    image_max_bytes: int = Field(default=30_000_000, ge=1)
+    """Largest image file that is read, in bytes."""
+    image_step_limit: Duration = timedelta(seconds=45)
+    """Time limit of one image step, after which its child process is killed."""
+
+    @field_validator("slots", "rates", mode="before")
+    @classmethod
+    def _read_pairs(cls, value: Any) -> Any:
+        return parse_pairs(value)
+
+    @field_validator("secret_key")
+    @classmethod
+    def _long_enough(cls, value: SecretStr | None) -> SecretStr | None:
+        shortest = 32
+        if value is not None and len(value.get_secret_value()) < shortest:
+            msg = f"must have at least {shortest} characters"
+            raise ValueError(msg)
+        return value
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            msg = f"{value!r} is no IANA time zone such as Europe/Berlin"
+            raise ValueError(msg) from None
+        return value
+
+    @classmethod
+    @override
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, FileVariables(settings_cls)
+
+
+class FileVariables(PydanticBaseSettingsSource):
+    """Reads a setting from the file that ``CONVEYOR_<NAME>_FILE`` names."""
+
+    @override
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        variable = f"{PREFIX}{field_name.upper()}{FILE_SUFFIX}"
+        path = os.environ.get(variable)
+        if path is None:
+            return None, field_name, False
+        try:
+            return Path(path).read_text().strip(), field_name, False
+        except OSError as error:
+            msg = f"{variable}: {path} can't be read: {error.strerror}"
+            raise SettingsError(msg) from None
+
+    @override
+    def __call__(self) -> dict[str, Any]:
+        values = {
+            name: self.get_field_value(field, name)[0]
+            for name, field in self.settings_cls.model_fields.items()
+        }
+        return {name: value for name, value in values.items() if value is not None}
+
+
+def load(**overrides: Any) -> Settings:
+    """Read the settings from the environment; ``overrides`` win.
+
+    Raises:
+        SettingsError: a variable is wrong or misspelt, with its name and the fix.
+    """
+    _refuse_unknown_variables()
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        lines = [
+            f"{PREFIX}{'.'.join(str(part) for part in problem['loc']).upper()}: {problem['msg']}"
+            for problem in error.errors(include_input=False, include_url=False)
+        ]
+        raise SettingsError("\n".join(lines)) from None
+
+
+def _refuse_unknown_variables() -> None:
+    known = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
+    known |= {name + FILE_SUFFIX for name in known}
+    for name in sorted(os.environ):
+        if name.startswith(PREFIX) and name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            fix = (
+                f"did you mean {near[0]}?" if near else "docs/reference/settings.md lists them all"
+            )
+            msg = f"{name}: no such setting; {fix}"
+            raise SettingsError(msg)
