@@ -1,8 +1,8 @@
 """The environment, read once.
 
-The connection to Temporal is not here: it comes from ``temporalio.envconfig`` (``TEMPORAL_ADDRESS``,
-``TEMPORAL_NAMESPACE``, ``TEMPORAL_API_KEY``, TLS, profiles). What is the same in every deployment
-(timeouts, attempts, retention of a kind) is in ``jobs/<kind>.py``.
+The connection to Temporal is not here: it comes from ``temporalio.envconfig``
+(``TEMPORAL_ADDRESS``, ``TEMPORAL_NAMESPACE``, ``TEMPORAL_API_KEY``, TLS, profiles). What is the
+same in every deployment (timeouts, attempts, retention of a kind) is in ``jobs/<kind>.py``.
 """
 
 import difflib
@@ -68,8 +68,8 @@ Rate = Annotated[float, BeforeValidator(parse_rate), Field(gt=0)]
 class Settings(BaseSettings):
     """Everything that differs between deployments, besides the connection to Temporal.
 
-    Each field is read from ``CONVEYOR_<NAME>``, or from the file that ``CONVEYOR_<NAME>_FILE`` names
-    (for mounted secrets).
+    Each field is read from ``CONVEYOR_<NAME>``, or from the file that ``CONVEYOR_<NAME>_FILE``
+    names (for mounted secrets).
     """
 
     model_config = SettingsConfigDict(

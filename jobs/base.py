@@ -102,7 +102,7 @@ class JobKind(Generic[InputT, ResultT]):
     result: type[ResultT]
     queue: Queue
     deadline: timedelta
-    """The workflow's ``execution_timeout``; time spent waiting for a delayed start is not counted."""
+    """The workflow's ``execution_timeout``; the wait for a delayed start is not counted."""
     steps: Mapping[str, ActivityConfig]
     """Timeouts and retry policy of each step, by activity name."""
     retention: Retention = field(default_factory=Retention)
