@@ -6,7 +6,7 @@ no library with side effects.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Any, Final, Generic, TypeVar
 
@@ -106,6 +106,9 @@ class JobKind(Generic[InputT, ResultT]):
     steps: Mapping[str, ActivityConfig]
     """Timeouts and retry policy of each step, by activity name."""
     retention: Retention = field(default_factory=Retention)
+    due: Callable[[InputT, datetime], datetime | None] | None = None
+    """When the job begins, for kinds whose input says so: given the input and the present instant,
+    an aware instant or ``None`` for at once. Raises ``InvalidInputError``."""
     summarize: Callable[[InputT], str]
     """One line about a job for the Web UI, in Markdown; holds no personal data."""
     example: Mapping[str, Any]

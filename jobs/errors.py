@@ -26,6 +26,7 @@ from datetime import timedelta
 from typing import Any
 
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
+from typing_extensions import override
 
 
 class JobError(ApplicationError):
@@ -84,6 +85,7 @@ class Problem:
     """Dotted path of the field, ``operations.0.width``; empty for the input as a whole."""
     message: str
 
+    @override
     def __str__(self) -> str:
         return f"{self.field}: {self.message}" if self.field else self.message
 

