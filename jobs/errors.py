@@ -5,7 +5,10 @@ Raised inside activities, seen by retry policies, the Web UI and ``status`` unde
     temporalio.exceptions.ApplicationError
     └── JobError
         ├── TransientError      another attempt may mend it; ``retry_after`` says when
+        │   ├── DatabaseUnavailable
+        │   └── DatabaseOutdated    its migrations have not been applied
         └── PermanentError      no attempt can mend it: the job fails at once
+            ├── DatabaseRefused     the statement can't succeed on this data
             └── PoisonJob       the job killed its worker too often
 
 Raised by ``JobClient`` and the doors, before or instead of a job::
@@ -71,6 +74,18 @@ class PermanentError(JobError):
 
 class PoisonJob(PermanentError):
     """The step lost its worker too often to be tried again: look for a crash or lack of memory."""
+
+
+class DatabaseUnavailable(TransientError):
+    """The application database can't be reached, is locked, or is full."""
+
+
+class DatabaseOutdated(TransientError):
+    """A table or column is missing: apply the migrations with ``starter.py setup``."""
+
+
+class DatabaseRefused(PermanentError):
+    """The database refused a statement that no repetition can make right."""
 
 
 class ConveyorError(Exception):

@@ -1,0 +1,236 @@
+"""The connections of the application database, for SQLite and PostgreSQL behind one API.
+
+SQLite: WAL, one writing connection (writers wait for it in order instead of polling the file's
+lock), every write transaction begun with ``BEGIN IMMEDIATE``, ``synchronous=FULL`` because ledgers
+of effects live here and must survive a power cut. PostgreSQL: a pool; a transaction whose worker
+is frozen is ended by the server, so that it can't hold its rows for ever.
+"""
+
+import re
+import sqlite3
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any, Final, Literal
+
+from sqlalchemy import Table, event
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import URL, Connection, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from jobs.errors import DatabaseOutdated, DatabaseRefused, DatabaseUnavailable
+
+Dialect = Literal["sqlite", "postgresql"]
+Insert = sqlite.Insert | postgresql.Insert
+
+WAIT_S: Final = 30
+"""Longest wait for a connection of the pool, or for another's lock."""
+CONNECT_S: Final = 5
+IDLE_S: Final = 60
+"""After this long without a statement PostgreSQL ends a transaction and frees its locks."""
+
+
+SQLITE_AWAY: Final = (
+    "SQLITE_BUSY",
+    "SQLITE_LOCKED",
+    "SQLITE_IOERR",
+    "SQLITE_CANTOPEN",
+    "SQLITE_FULL",
+    "SQLITE_PROTOCOL",
+    "SQLITE_NOMEM",
+    "SQLITE_INTERRUPT",
+)
+POSTGRESQL_AWAY: Final = (
+    "08",  # connection
+    "25P03",  # idle in transaction too long
+    "25006",  # read-only: a failover is under way
+    "40",  # serialization, deadlock
+    "53",  # out of disk, memory, connections
+    "55P03",  # lock not available
+    "57",  # cancelled, shutting down, starting up
+    "OperationalError",  # the driver's own: no server has answered
+)
+POSTGRESQL_UNDEFINED: Final = ("42P01", "42703")
+
+
+class Database:
+    """The open application database."""
+
+    def __init__(self, dialect: Dialect, writer: AsyncEngine, reader: AsyncEngine) -> None:
+        self.dialect: Dialect = dialect
+        self._writer = writer
+        self._reader = reader
+
+    @classmethod
+    def open(cls, url: str, *, pool_size: int = 5) -> "Database":
+        """Open the database at ``url``; connections are made when they are first needed.
+
+        Args:
+            url: ``sqlite:///relative/path``, ``sqlite:////absolute/path`` or
+                ``postgresql://user:password@host/name``.
+            pool_size: Most connections that this process holds open (SQLite: for reading).
+
+        Raises:
+            ValueError: ``url`` is neither; the message doesn't quote it.
+        """
+        if parse_url(url).get_backend_name() == "sqlite":
+            reader = open_engine(url, pool_size=pool_size, writes=False)
+            return cls("sqlite", open_engine(url, pool_size=1), reader)
+        engine = open_engine(url, pool_size=pool_size)
+        snapshots = engine.execution_options(
+            isolation_level="REPEATABLE READ", postgresql_readonly=True
+        )
+        return cls("postgresql", engine, snapshots)
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[AsyncConnection]:
+        """Run the body in a write transaction, committed at its end; keep it short.
+
+        Raises:
+            DatabaseUnavailable: the database is away, locked or full.
+            DatabaseOutdated: a table or column is missing.
+            DatabaseRefused: a statement can't succeed on this data.
+        """
+        with translated():
+            async with self._writer.begin() as connection:
+                yield connection
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[AsyncConnection]:
+        """Run the body in a read-only transaction that sees one state of the database.
+
+        Raises:
+            DatabaseUnavailable: the database is away.
+            DatabaseOutdated: a table or column is missing.
+            DatabaseRefused: the body tried to write.
+        """
+        with translated():
+            async with self._reader.begin() as connection:
+                yield connection
+
+    def insert(self, table: Table) -> Insert:
+        """Return an insert that knows ``on_conflict_do_nothing`` and ``on_conflict_do_update``."""
+        return sqlite.insert(table) if self.dialect == "sqlite" else postgresql.insert(table)
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._writer.dispose()
+        await self._reader.dispose()
+
+
+def parse_url(url: str) -> URL:
+    """Return ``url`` with its driver; raise ``ValueError`` with the fix if it is no such URL."""
+    fix = "write sqlite:///path or postgresql://user:password@host/name"
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):
+        msg = f"the database URL can't be read: {fix}"
+        raise ValueError(msg) from None
+    match parsed.get_backend_name():
+        case "sqlite":
+            if not parsed.database or parsed.database == ":memory:":
+                msg = f"the database URL names no file, and nothing else would be kept: {fix}"
+                raise ValueError(msg)
+            return parsed.set(drivername="sqlite+aiosqlite")
+        case "postgresql" | "postgres":
+            return parsed.set(drivername="postgresql+psycopg")
+        case other:
+            msg = f"the database URL begins with {other!r}: {fix}"
+            raise ValueError(msg)
+
+
+def open_engine(
+    url: str, *, pool_size: int, writes: bool = True, enforce_references: bool = True
+) -> AsyncEngine:
+    """Return an engine with our settings; the last two arguments matter to SQLite only."""
+    parsed = parse_url(url)
+    common: dict[str, Any] = {
+        "hide_parameters": True,  # they are personal data, and errors reach histories and logs
+        "pool_size": pool_size,
+        "max_overflow": 0,
+        "pool_timeout": WAIT_S,
+    }
+    if parsed.get_backend_name() == "postgresql":
+        return _postgresql(parsed, common)
+    return _sqlite(parsed, common, writes=writes, enforce_references=enforce_references)
+
+
+def _sqlite(
+    url: URL, common: dict[str, Any], *, writes: bool, enforce_references: bool
+) -> AsyncEngine:
+    engine = create_async_engine(
+        url, connect_args={"isolation_level": None, "timeout": WAIT_S}, **common
+    )
+    begin = "BEGIN IMMEDIATE" if writes else "BEGIN"
+    pragmas = (
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        f"foreign_keys={'ON' if enforce_references else 'OFF'}",
+        f"query_only={'OFF' if writes else 'ON'}",
+    )
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def set_up(connection: Any, _record: object) -> None:
+        cursor = connection.cursor()
+        for pragma in pragmas:
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def begin_transaction(connection: Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+    return engine
+
+
+def _postgresql(url: URL, common: dict[str, Any]) -> AsyncEngine:
+    engine = create_async_engine(
+        url,
+        pool_pre_ping=True,  # connections that a restarted server or a firewall has cut
+        connect_args={"connect_timeout": CONNECT_S, "application_name": "conveyor"},
+        **common,
+    )
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def set_up(connection: Any, _record: object) -> None:
+        cursor = connection.cursor()
+        cursor.execute(
+            f"SET lock_timeout = '{WAIT_S}s'; SET idle_in_transaction_session_timeout = '{IDLE_S}s'"
+        )
+        cursor.close()
+        connection.commit()
+
+    return engine
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn the library's errors into ours; their texts quote addresses and values, ours don't."""
+    try:
+        yield
+    except PoolTimeoutError:
+        msg = f"all connections to the database were busy for {WAIT_S} s"
+        raise DatabaseUnavailable(msg) from None
+    except OSError as error:
+        raise DatabaseUnavailable(f"the database can't be reached: {error.strerror}") from None
+    except DBAPIError as error:
+        raise _translate(error) from None
+
+
+def _translate(error: DBAPIError) -> Exception:
+    cause = error.orig
+    if isinstance(cause, sqlite3.Error):
+        name = getattr(cause, "sqlite_errorname", None) or type(cause).__name__
+        if re.match(r"no such (table|column)", str(cause)):
+            return DatabaseOutdated(f"{cause}: apply the migrations, `starter.py setup`")
+        away = name.startswith(SQLITE_AWAY)
+    else:
+        name = getattr(cause, "sqlstate", None) or type(cause).__name__
+        if name in POSTGRESQL_UNDEFINED:
+            msg = f"a table or column is missing ({name}): apply the migrations, `starter.py setup`"
+            return DatabaseOutdated(msg)
+        away = error.connection_invalidated or name.startswith(POSTGRESQL_AWAY)
+    if away:
+        return DatabaseUnavailable(f"the database is away, locked or full ({name})")
+    return DatabaseRefused(f"the database refused a statement ({name})")
