@@ -1,0 +1,87 @@
+# Everything runs in .venv, which the first target makes from any Python 3.11 to 3.13 and
+# requirements-dev.lock; no other tool is installed by hand. `make PYTHON=python3.12 test` chooses
+# the interpreter. Written for GNU make 3.81 and later, which macOS ships.
+
+.DEFAULT_GOAL := help
+.PHONY: help demo dev test test-fast lint format bench lock clean
+
+BIN := .venv/bin
+READY := .venv/.ready
+CANDIDATES = $(PYTHON) python3 python3.13 python3.12 python3.11 python
+SUITABLE := import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
+COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-header
+
+export UV_PYTHON_DOWNLOADS := never
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+help: ## Show what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
+
+demo: $(READY) ## Run every kind of job once, on a server of its own
+	@$(BIN)/python starter.py demo
+
+dev: $(READY) ## Start server, Web UI, mail catcher and worker in this terminal
+	@$(BIN)/python starter.py dev
+
+test: $(READY) ## Run every test
+	$(BIN)/python -m pytest -q
+
+test-fast: $(READY) ## Run the tests that take under 90 s together
+	$(BIN)/python -m pytest -q -m "not slow"
+
+lint: $(READY) ## Check style, types, imports and that the locks fit pyproject.toml; needs no network
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy .
+	$(BIN)/lint-imports
+	$(BIN)/uv pip check -q --python $(BIN)/python
+	$(BIN)/python -m pytest -q tests/test_locks.py
+
+format: $(READY) ## Lay out and sort the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(READY) ## Measure side by side and print the ratios
+	$(BIN)/python -m bench
+
+lock: $(READY) ## Write the locks anew after pyproject.toml has changed; UPGRADE=1 takes newer versions
+	$(COMPILE) $(if $(UPGRADE),--upgrade) pyproject.toml -o requirements.lock
+	$(COMPILE) $(if $(UPGRADE),--upgrade) --group dev pyproject.toml -o requirements-dev.lock
+
+clean: ## Remove .venv, caches and built files; jobs and files in .conveyor stay
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The stamp comes last, so an interrupted first run is taken up again. What uv can't do, for want of
+# a binary for the platform, pip does from the same hashes.
+$(READY): requirements-dev.lock pyproject.toml
+	@set -e; \
+	if ! $(BIN)/python -c '$(SUITABLE)' 2>/dev/null || ! $(BIN)/python -m pip -V >/dev/null 2>&1; then \
+	  old=; found=; \
+	  for python in $(CANDIDATES); do \
+	    $$python -c '$(SUITABLE)' 2>/dev/null || continue; \
+	    if $$python -c 'import ensurepip, venv' 2>/dev/null; then found=$$python; break; fi; \
+	    old=$${old:-$$python}; \
+	  done; \
+	  if [ -z "$$found" ] && [ -n "$$old" ]; then \
+	    echo "$$old can't make virtual environments: install its package (on Debian and Ubuntu:" >&2; \
+	    echo "apt install python3-venv), then run make again." >&2; exit 1; \
+	  elif [ -z "$$found" ]; then \
+	    echo "Conveyor needs Python 3.11, 3.12 or 3.13, and none of these is one: $(CANDIDATES)." >&2; \
+	    echo "Install one, or name it: make PYTHON=/path/to/python3.12 ..." >&2; exit 1; \
+	  fi; \
+	  echo "Making .venv with $$($$found -V)"; \
+	  rm -rf .venv; \
+	  $$found -m venv .venv; \
+	fi; \
+	awk '/^uv==/ {p=1; print; next} /^[^ ]/ {p=0} p' requirements-dev.lock > .venv/uv.txt; \
+	if $(BIN)/python -m pip install -q --only-binary :all: --require-hashes -r .venv/uv.txt \
+	  && $(BIN)/uv pip sync -q --python $(BIN)/python --require-hashes requirements-dev.lock; then \
+	  $(BIN)/uv pip install -q --python $(BIN)/python --no-build-isolation --no-deps -e .; \
+	else \
+	  echo "uv did not do it; installing the same files with pip" >&2; \
+	  $(BIN)/python -m pip install -q --require-hashes -r requirements-dev.lock; \
+	  $(BIN)/python -m pip install -q --no-build-isolation --no-deps -e .; \
+	fi; \
+	touch $@
