@@ -159,27 +159,27 @@ def current_activity(description: DescribeWorkflowExecutionResponse) -> PendingA
 
 def derive_state(description: DescribeWorkflowExecutionResponse) -> JobState:
     """Return the state of a job from the server's description of it."""
-    info = description.workflow_execution_info
-    if info.status in CLOSED:
-        return CLOSED[info.status]
-    if info.status == STATUS_PAUSED:
+    status = description.workflow_execution_info.status
+    if status in CLOSED:
+        return CLOSED[status]
+    if status == STATUS_PAUSED:
         return JobState.PAUSED
     if is_held(description):
         return JobState.HELD
     pending = current_activity(description)
-    if pending is not None:
-        return _state_of_step(pending)
-    if info.history_length < FIRST_TASK_EVENTS and info.execution_time.ToNanoseconds() > (
-        info.start_time.ToNanoseconds()
-    ):
+    return _state_between_steps(description) if pending is None else _state_of_step(pending)
+
+
+def _state_between_steps(description: DescribeWorkflowExecutionResponse) -> JobState:
+    info = description.workflow_execution_info
+    if info.history_length > FIRST_TASK_EVENTS:
+        return JobState.RUNNING
+    delayed = info.execution_time.ToNanoseconds() > info.start_time.ToNanoseconds()
+    if delayed and info.history_length < FIRST_TASK_EVENTS:
         return JobState.SCHEDULED
-    task_begun = (
-        description.pending_workflow_task.state
-        == PendingWorkflowTaskState.PENDING_WORKFLOW_TASK_STATE_STARTED
-    )
-    if info.history_length <= FIRST_TASK_EVENTS and not task_begun:
-        return JobState.WAITING
-    return JobState.RUNNING
+    task = description.pending_workflow_task.state
+    begun = task == PendingWorkflowTaskState.PENDING_WORKFLOW_TASK_STATE_STARTED
+    return JobState.RUNNING if begun else JobState.WAITING
 
 
 def _state_of_step(pending: PendingActivityInfo) -> JobState:

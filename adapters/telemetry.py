@@ -1,0 +1,118 @@
+"""Logs, metrics and the runtime of the Temporal SDK; one runtime per process."""
+
+import json
+import logging
+import sys
+from datetime import UTC, datetime
+from typing import Any, Final, Literal
+
+from temporalio.runtime import (
+    LogForwardingConfig,
+    LoggingConfig,
+    PrometheusConfig,
+    Runtime,
+    TelemetryConfig,
+    TelemetryFilter,
+)
+from typing_extensions import override
+
+from jobs.failures import FinalFailure
+
+LogFormat = Literal["auto", "text", "json"]
+
+CORE_LOGGER: Final = "temporalio.core"
+
+RECORD_FIELDS: Final = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime"}
+"""What every log record has; anything else came in by ``extra``."""
+
+CONTEXT_FIELDS: Final = frozenset({"temporal_activity", "temporal_workflow"})
+"""The SDK's own context on a record, from which ``CONTEXT_NAMES`` are taken."""
+
+CONTEXT_NAMES: Final = ("workflow_id", "workflow_type", "activity_id", "activity_type", "attempt")
+
+
+class LogReporter:
+    """Reports final failures as a log line each."""
+
+    def __init__(self) -> None:
+        self._logger = logging.getLogger("conveyor.failures")
+
+    async def report(self, failure: FinalFailure) -> None:
+        """Log ``failure``."""
+        self._logger.error("job failed for good", extra=failure.model_dump())
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line; facts from ``extra`` are fields of their own."""
+
+    @override
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+            **facts(record),
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line, default=str, ensure_ascii=False)
+
+
+class TextFormatter(logging.Formatter):
+    """Time, level and message, then the facts as ``key=value``."""
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S")
+
+    @override
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        told = " ".join(f"{name}={value!s}" for name, value in facts(record).items())
+        line = super().formatMessage(record).replace("\n", " ")
+        return f"{line} {told}".rstrip()
+
+
+def facts(record: logging.LogRecord) -> dict[str, Any]:
+    """Return what a record says besides its message: ``extra``, and which job and step it is of."""
+    context: dict[str, Any] = {}
+    for field in sorted(CONTEXT_FIELDS):
+        context |= getattr(record, field, None) or {}
+    told = {name: context[name] for name in CONTEXT_NAMES if name in context}
+    extra = {
+        name: value
+        for name, value in record.__dict__.items()
+        if name not in RECORD_FIELDS | CONTEXT_FIELDS and not name.startswith("__")
+    }
+    return told | extra
+
+
+def set_up_logging(log_format: LogFormat, *, level: int = logging.INFO) -> None:
+    """Log to standard error: text on a terminal, JSON elsewhere, unless ``log_format`` says which."""
+    handler = logging.StreamHandler(sys.stderr)
+    as_text = log_format == "text" or (log_format == "auto" and sys.stderr.isatty())
+    handler.setFormatter(TextFormatter() if as_text else JsonFormatter())
+    logging.basicConfig(handlers=[handler], level=level, force=True)
+    logging.getLogger(CORE_LOGGER).setLevel(logging.ERROR)
+    for activity_or_workflow in ("temporalio.activity", "temporalio.workflow"):
+        # The context goes into fields, not into each message as well.
+        logging.getLogger(activity_or_workflow).setLevel(level)
+
+
+def open_runtime(metrics_address: str | None = None) -> Runtime:
+    """Return the SDK's runtime, its own logs forwarded to Python's.
+
+    Forwarded since the core writes to standard output by itself, where a full pipe would stop the
+    worker for good.
+
+    Args:
+        metrics_address: Where to serve Prometheus metrics, ``127.0.0.1:9464``.
+    """
+    return Runtime(
+        telemetry=TelemetryConfig(
+            logging=LoggingConfig(
+                filter=TelemetryFilter(core_level="WARN", other_level="ERROR"),
+                forwarding=LogForwardingConfig(logger=logging.getLogger(CORE_LOGGER)),
+            ),
+            metrics=PrometheusConfig(bind_address=metrics_address) if metrics_address else None,
+        )
+    )

@@ -1,0 +1,82 @@
+"""The connection to Temporal, and its failures in our words."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Final
+
+from temporalio.client import Client
+from temporalio.envconfig import ClientConfig
+from temporalio.exceptions import TemporalError
+from temporalio.runtime import Runtime
+from temporalio.service import RPCError, RPCStatusCode
+
+from jobs.converter import DATA_CONVERTER
+from jobs.errors import ConflictError, JobNotFoundError, ServerUnreachableError
+
+DEFAULT_ADDRESS: Final = "localhost:7233"
+CONNECT_TIMEOUT: Final = timedelta(seconds=10)
+RPC_TIMEOUT: Final = timedelta(seconds=20)
+"""For each call; none of ours waits for a worker."""
+
+UNREACHABLE: Final = {RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED}
+
+
+def configured_address() -> str | None:
+    """Return the address that ``TEMPORAL_ADDRESS`` or a profile names, if any."""
+    return ClientConfig.load_client_connect_config().get("target_host")
+
+
+async def connect(
+    *,
+    fallback_address: str = DEFAULT_ADDRESS,
+    runtime: Runtime | None = None,
+    identity: str | None = None,
+) -> Client:
+    """Connect as the ``TEMPORAL_*`` variables say, or else to ``fallback_address``.
+
+    Raises:
+        ServerUnreachableError: nothing answers there, or the settings of the connection are wrong.
+    """
+    try:
+        config = ClientConfig.load_client_connect_config()
+    except (OSError, ValueError, RuntimeError, TemporalError) as error:
+        msg = f"the TEMPORAL_* settings can't be used: {error}"
+        raise ServerUnreachableError(msg) from None
+    config.setdefault("target_host", fallback_address)
+    try:
+        return await Client.connect(
+            **config,
+            data_converter=DATA_CONVERTER,
+            runtime=runtime,
+            identity=identity,
+            connect_timeout=CONNECT_TIMEOUT,
+        )
+    except RuntimeError:
+        msg = (
+            f"no Temporal server answers at {config['target_host']}: start one with "
+            "`python worker.py`, or set TEMPORAL_ADDRESS"
+        )
+        raise ServerUnreachableError(msg) from None
+
+
+@contextmanager
+def translated_errors(job_id: str = "") -> Iterator[None]:
+    """Turn what the SDK raises about a job or the server into errors of ``jobs.errors``."""
+    try:
+        yield
+    except RPCError as error:
+        if error.status in UNREACHABLE:
+            msg = f"the Temporal server does not answer: {error.message}"
+            raise ServerUnreachableError(msg) from None
+        if error.status is RPCStatusCode.NOT_FOUND and "already completed" in error.message:
+            msg = f"job {job_id!r} has already ended"
+            raise ConflictError(msg) from None
+        if error.status is RPCStatusCode.NOT_FOUND and "namespace" not in error.message.lower():
+            raise JobNotFoundError(job_id) from None
+        raise
+    except RuntimeError as error:
+        if "client connect" not in str(error):
+            raise
+        msg = "no Temporal server answers"
+        raise ServerUnreachableError(msg) from None

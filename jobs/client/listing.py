@@ -1,0 +1,269 @@
+"""Lists and counts of jobs, from the server's visibility index."""
+
+import asyncio
+import base64
+import binascii
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from temporalio.api.workflow.v1 import WorkflowExecutionInfo
+from temporalio.api.workflowservice.v1 import ListWorkflowExecutionsRequest
+from temporalio.client import Client
+
+from jobs.attributes import JOB_ERROR, JOB_KIND, JOB_OWNER, JOB_STATE, JOB_TAGS
+from jobs.base import Contract
+from jobs.client import reading
+from jobs.client.connection import RPC_TIMEOUT, translated_errors
+from jobs.client.submission import NAME_PATTERN, TAG_PATTERN
+from jobs.errors import InvalidInputError, JobNotFoundError, Problem
+from jobs.kinds import KINDS
+from jobs.status import CLOSED, HELD, STATUS_PAUSED, JobFailure, JobState, JobStatus
+from jobs.validation import nearest
+
+MAX_PAGE: Final = 1000
+ERROR_PATTERN: Final = re.compile(r"[A-Za-z0-9_.\-]{1,128}")
+DESCRIBES_AT_ONCE: Final = 20
+
+VISIBLE_STATES: Final = {
+    JobState.SCHEDULED: "ExecutionStatus = 'Running'",
+    JobState.WAITING: "ExecutionStatus = 'Running'",
+    JobState.RUNNING: "ExecutionStatus = 'Running'",
+    JobState.RETRYING: "ExecutionStatus = 'Running'",
+    JobState.HELD: f"ExecutionStatus = 'Running' AND {JOB_STATE.name} = '{HELD}'",
+    JobState.PAUSED: "ExecutionStatus IN ('Paused', 'Running')",
+    JobState.COMPLETED: "ExecutionStatus = 'Completed'",
+    JobState.FAILED: "ExecutionStatus = 'Failed'",
+    JobState.CANCELLED: "ExecutionStatus = 'Canceled'",
+    JobState.TERMINATED: "ExecutionStatus = 'Terminated'",
+    JobState.TIMED_OUT: "ExecutionStatus = 'TimedOut'",
+}
+"""What the index can tell of a state; open jobs are told apart by describing them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobFilter:
+    """Which jobs; every field that is set must match."""
+
+    kind: str | None = None
+    state: JobState | None = None
+    owner: str | None = None
+    error: str | None = None
+    """Type of the final failure."""
+    tag: tuple[str, str] | None = None
+    since: datetime | None = None
+    """Submitted at or after this aware instant."""
+
+    def query(self) -> str:
+        """Return the visibility query. Values are of a safe alphabet, so nothing is quoted.
+
+        Raises:
+            InvalidInputError: a value can match nothing, with the nearest one.
+        """
+        problems = self._problems()
+        if problems:
+            raise InvalidInputError(problems)
+        terms = [
+            f"{JOB_KIND.name} = '{self.kind}'" if self.kind else f"{JOB_KIND.name} IS NOT NULL"
+        ]
+        if self.state is not None:
+            terms.append(VISIBLE_STATES[self.state])
+        else:
+            terms.append("ExecutionStatus != 'ContinuedAsNew'")
+        if self.owner is not None:
+            terms.append(f"{JOB_OWNER.name} = '{self.owner}'")
+        if self.error is not None:
+            terms.append(f"{JOB_ERROR.name} = '{self.error}'")
+        if self.tag is not None:
+            terms.append(f"{JOB_TAGS.name} = '{self.tag[0]}={self.tag[1]}'")
+        if self.since is not None:
+            terms.append(f"StartTime >= '{self.since.astimezone(UTC).isoformat()}'")
+        return " AND ".join(terms)
+
+    def _problems(self) -> list[Problem]:
+        found = []
+        if self.kind is not None and self.kind not in KINDS:
+            found.append(
+                Problem("kind", f"no kind {self.kind!r}; {nearest(self.kind, list(KINDS))}")
+            )
+        if self.owner is not None and not NAME_PATTERN.fullmatch(self.owner):
+            found.append(Problem("owner", f"{self.owner!r} can be no owner"))
+        if self.error is not None and not ERROR_PATTERN.fullmatch(self.error):
+            found.append(Problem("error", f"{self.error!r} can be no error type"))
+        if self.tag is not None and not TAG_PATTERN.fullmatch("=".join(self.tag)):
+            found.append(Problem("tag", f"{'='.join(self.tag)!r} can be no tag"))
+        if self.since is not None and self.since.tzinfo is None:
+            found.append(Problem("since", "needs an offset, such as 2027-01-31T09:00:00+01:00"))
+        return found
+
+
+class JobPage(Contract):
+    """A part of a list, newest job first."""
+
+    jobs: list[JobStatus]
+    next_cursor: str | None = None
+
+
+class Count(Contract):
+    """How many jobs share a kind, a state or an error type."""
+
+    kind: str | None = None
+    state: str | None = None
+    error: str | None = None
+    count: int
+    example: str | None = None
+
+
+async def page(
+    client: Client,
+    wanted: JobFilter,
+    *,
+    limit: int,
+    cursor: str | None,
+    ui_url: str | None,
+) -> JobPage:
+    """Return one page of jobs, only the newest run of each id.
+
+    Open jobs are described one by one, since the index can't tell waiting from running. A page may
+    hold fewer than ``limit`` jobs and still have a next one.
+    """
+    if not 1 <= limit <= MAX_PAGE:
+        raise InvalidInputError([Problem("limit", f"{limit}: use 1 to {MAX_PAGE}")])
+    infos, token = await _executions(client, wanted.query(), limit, _token(cursor))
+    superseded = await _superseded(client, infos)
+    gate = asyncio.Semaphore(DESCRIBES_AT_ONCE)
+
+    async def tell(info: WorkflowExecutionInfo) -> JobStatus | None:
+        state = CLOSED.get(info.status)
+        if state is None or not state.final:
+            async with gate:
+                try:
+                    return await reading.status(client, info.execution.workflow_id, ui_url=ui_url)
+                except JobNotFoundError:
+                    return None
+        job = await reading.summary(client, info, state, ui_url)
+        attributes = info.search_attributes.indexed_fields
+        if JOB_ERROR.name in attributes:
+            kind = await reading.decode(client, [attributes[JOB_ERROR.name]])
+            error = JobFailure(type=kind, message="", retryable=False, at=job.finished_at)
+            job = job.model_copy(update={"error": error})
+        return job
+
+    newest = [info for info in infos if info.execution.run_id not in superseded]
+    told = await asyncio.gather(*(tell(info) for info in newest))
+    jobs = [job for job in told if job and wanted.state in {None, job.state}]
+    return JobPage(
+        jobs=jobs, next_cursor=base64.urlsafe_b64encode(token).decode() if token else None
+    )
+
+
+async def count(client: Client, by: str, *, owner: str | None = None) -> list[Count]:
+    """Count the jobs by ``kind``, ``state`` or ``error``.
+
+    Runs that a retry or a replacement left behind are counted with the others here: the index
+    counts runs.
+    """
+    base = JobFilter(owner=owner).query()
+    match by:
+        case "state":
+            return await _by_status(client, base, {})
+        case "kind":
+            kinds = await asyncio.gather(
+                *(
+                    _by_status(client, JobFilter(owner=owner, kind=kind).query(), {"kind": kind})
+                    for kind in KINDS
+                )
+            )
+            return [row for rows in kinds for row in rows]
+        case _:
+            return await _by_error(client, JobFilter(owner=owner, state=JobState.FAILED).query())
+
+
+async def _by_status(client: Client, query: str, known: dict[str, str]) -> list[Count]:
+    with translated_errors():
+        counted = await client.count_workflows(
+            f"{query} GROUP BY ExecutionStatus", rpc_timeout=RPC_TIMEOUT
+        )
+    names = {"Canceled": "cancelled", "TimedOut": "timed_out", "Running": "open"}
+    return [
+        Count(
+            **known,
+            state=names.get(str(group.group_values[0]), str(group.group_values[0]).lower()),
+            count=group.count,
+        )
+        for group in counted.groups
+    ]
+
+
+async def _by_error(client: Client, query: str) -> list[Count]:
+    """Count failed jobs by error type; the index does not group by it, so the rows are read."""
+    rows: dict[str, tuple[int, str]] = {}
+    token = b""
+    while True:
+        infos, token = await _executions(client, query, MAX_PAGE, token)
+        for info in infos:
+            fields = info.search_attributes.indexed_fields
+            kind = (
+                await reading.decode(client, [fields[JOB_ERROR.name]])
+                if JOB_ERROR.name in fields
+                else "Unknown"
+            )
+            number, example = rows.get(kind, (0, info.execution.workflow_id))
+            rows[kind] = (number + 1, example)
+        if not token:
+            break
+    ranked = sorted(rows.items(), key=lambda row: -row[1][0])
+    return [Count(error=kind, count=number, example=example) for kind, (number, example) in ranked]
+
+
+async def _executions(
+    client: Client, query: str, size: int, token: bytes
+) -> tuple[Sequence[WorkflowExecutionInfo], bytes]:
+    """Return a page of runs. Raw, since the SDK's own list raises on a paused one (1.35.0)."""
+    with translated_errors():
+        response = await client.workflow_service.list_workflow_executions(
+            ListWorkflowExecutionsRequest(
+                namespace=client.namespace, page_size=size, query=query, next_page_token=token
+            ),
+            timeout=RPC_TIMEOUT,
+        )
+    return response.executions, response.next_page_token
+
+
+async def _superseded(client: Client, infos: Sequence[WorkflowExecutionInfo]) -> set[str]:
+    """Return the runs among ``infos`` that have a newer run of the same id."""
+    suspects = {
+        info.execution.workflow_id
+        for info in infos
+        if info.status in CLOSED and CLOSED[info.status] is not JobState.COMPLETED
+    }
+    if not suspects:
+        return set()
+    names = ", ".join(f"'{name}'" for name in sorted(suspects))
+    runs: list[WorkflowExecutionInfo] = []
+    token = b""
+    while True:
+        more, token = await _executions(client, f"WorkflowId IN ({names})", MAX_PAGE, token)
+        runs += more
+        if not token:
+            break
+    newest: dict[str, Any] = {}
+    for run in runs:
+        known = newest.get(run.execution.workflow_id)
+        if known is None or run.start_time.ToNanoseconds() > known.start_time.ToNanoseconds():
+            newest[run.execution.workflow_id] = run
+    return {
+        run.execution.run_id
+        for run in runs
+        if run.execution.run_id != newest[run.execution.workflow_id].execution.run_id
+    }
+
+
+def _token(cursor: str | None) -> bytes:
+    try:
+        return base64.urlsafe_b64decode(cursor) if cursor else b""
+    except (binascii.Error, ValueError):
+        problem = Problem("cursor", "use the next_cursor of an earlier answer as it is")
+        raise InvalidInputError([problem]) from None

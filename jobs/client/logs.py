@@ -1,0 +1,154 @@
+"""The log of a job: its history, told in words. Nothing is written twice."""
+
+from collections.abc import AsyncIterator
+from datetime import datetime
+from enum import StrEnum
+
+from temporalio.api.enums.v1 import EventType
+from temporalio.api.history.v1 import HistoryEvent
+from temporalio.client import Client
+
+from jobs.base import Contract
+from jobs.client.connection import translated_errors
+from jobs.client.reading import decode, failure, instant
+
+
+class Level(StrEnum):
+    """How much a line matters."""
+
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class LogLine(Contract):
+    """One thing that happened to a job."""
+
+    at: datetime
+    level: Level = Level.INFO
+    step: str | None = None
+    """Place and name, ``2of4 images.resize``."""
+    attempt: int | None = None
+    text: str
+
+
+async def logs(client: Client, job_id: str, *, follow: bool = False) -> AsyncIterator[LogLine]:
+    """Yield what happened to a job, oldest first; with ``follow``, go on until it ends."""
+    teller = Teller(client)
+    handle = client.get_workflow_handle(job_id)
+    with translated_errors(job_id):
+        async for event in handle.fetch_history_events(wait_new_event=follow):
+            for line in await teller.tell(event):
+                yield line
+
+
+class Teller:
+    """Turns events into lines; remembers what a step's later events refer to."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._steps: dict[int, str] = {}
+        self._begun: dict[int, tuple[datetime, int]] = {}
+
+    async def tell(self, event: HistoryEvent) -> list[LogLine]:
+        """Return the lines that ``event`` is worth; most are worth none."""
+        name = EventType.Name(event.event_type).removeprefix("EVENT_TYPE_").lower()
+        if name.startswith("activity_task_"):
+            return self._tell_step(name, event)
+        line = await self._tell_job(name, event)
+        return [line] if line else []
+
+    async def _tell_job(self, name: str, event: HistoryEvent) -> LogLine | None:
+        at = instant(event.event_time)
+        match name:
+            case "workflow_execution_started":
+                delay = (
+                    event.workflow_execution_started_event_attributes.first_workflow_task_backoff
+                )
+                wait = f", begins {delay.ToTimedelta()} later" if delay.ToSeconds() > 0 else ""
+                return LogLine(at=at, text=f"submitted{wait}")
+            case "workflow_execution_completed":
+                return LogLine(at=at, text="completed")
+            case "workflow_execution_failed":
+                cause = event.workflow_execution_failed_event_attributes.failure
+                why = failure(cause, retryable=False, attempt=None, at=at)
+                return LogLine(at=at, level=Level.ERROR, text=f"failed: {why.type}: {why.message}")
+            case "workflow_execution_timed_out":
+                return LogLine(at=at, level=Level.ERROR, text="timed out: its deadline passed")
+            case "workflow_execution_cancel_requested":
+                return LogLine(at=at, level=Level.WARNING, text="cancel requested")
+            case "workflow_execution_canceled":
+                return LogLine(at=at, level=Level.WARNING, text="cancelled")
+            case "workflow_execution_terminated":
+                reason = event.workflow_execution_terminated_event_attributes.reason
+                return LogLine(
+                    at=at, level=Level.ERROR, text=f"terminated: {reason or 'no reason'}"
+                )
+            case "workflow_execution_continued_as_new":
+                return LogLine(at=at, text="goes on in a new run")
+            case "workflow_execution_signaled":
+                signal = event.workflow_execution_signaled_event_attributes
+                reason = await decode(self._client, signal.input.payloads)
+                told = f"{signal.signal_name}: {reason}" if reason else signal.signal_name
+                return LogLine(at=at, level=Level.WARNING, text=told)
+            case "workflow_task_failed":
+                problem = event.workflow_task_failed_event_attributes.failure.message
+                text = f"workflow task failed, it is tried again: {problem}"
+                return LogLine(at=at, level=Level.ERROR, text=text)
+            case _:
+                return None
+
+    def _tell_step(self, name: str, event: HistoryEvent) -> list[LogLine]:
+        at = instant(event.event_time)
+        match name:
+            case "activity_task_scheduled":
+                scheduled = event.activity_task_scheduled_event_attributes
+                step = f"{scheduled.activity_id} {scheduled.activity_type.name}"
+                self._steps[event.event_id] = step
+                return []
+            case "activity_task_started":
+                started = event.activity_task_started_event_attributes
+                self._begun[started.scheduled_event_id] = (at, started.attempt)
+                step = self._steps.get(started.scheduled_event_id, "")
+                lines = []
+                if started.HasField("last_failure"):
+                    why = failure(started.last_failure, retryable=True, attempt=None, at=None)
+                    lines.append(
+                        LogLine(
+                            at=at,
+                            level=Level.WARNING,
+                            step=step,
+                            attempt=started.attempt - 1,
+                            text=f"failed: {why.type}: {why.message}",
+                        )
+                    )
+                begun = LogLine(at=at, step=step, attempt=started.attempt, text="started")
+                return [*lines, begun]
+            case "activity_task_completed":
+                number = event.activity_task_completed_event_attributes.scheduled_event_id
+                return [self._ended(number, at, Level.INFO, "completed")]
+            case "activity_task_failed":
+                failed = event.activity_task_failed_event_attributes
+                why = failure(failed.failure, retryable=False, attempt=None, at=None)
+                text = f"failed: {why.type}: {why.message}"
+                return [self._ended(failed.scheduled_event_id, at, Level.ERROR, text)]
+            case "activity_task_timed_out":
+                timed_out = event.activity_task_timed_out_event_attributes
+                why = failure(timed_out.failure, retryable=False, attempt=None, at=None)
+                text = f"timed out: {why.message}"
+                return [self._ended(timed_out.scheduled_event_id, at, Level.ERROR, text)]
+            case "activity_task_canceled":
+                number = event.activity_task_canceled_event_attributes.scheduled_event_id
+                return [self._ended(number, at, Level.WARNING, "cancelled")]
+            case _:
+                return []
+
+    def _ended(self, scheduled: int, at: datetime, level: Level, text: str) -> LogLine:
+        begun, attempt = self._begun.get(scheduled, (at, None))
+        return LogLine(
+            at=at,
+            level=level,
+            step=self._steps.get(scheduled),
+            attempt=attempt,
+            text=f"{text} after {(at - begun).total_seconds():.2f} s",
+        )

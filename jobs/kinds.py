@@ -1,0 +1,25 @@
+"""The list of job kinds. A new kind is one line here and one in ``worker.wire``."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from jobs.base import JobKind
+from jobs.errors import InvalidInputError, Problem
+from jobs.validation import nearest
+
+ALL: Final[tuple[JobKind[Any, Any], ...]] = ()
+
+KINDS: Final[Mapping[str, JobKind[Any, Any]]] = {kind.name: kind for kind in ALL}
+KINDS_BY_WORKFLOW: Final[Mapping[str, JobKind[Any, Any]]] = {kind.workflow: kind for kind in ALL}
+
+
+def find(name: str) -> JobKind[Any, Any]:
+    """Return the kind of that name.
+
+    Raises:
+        InvalidInputError: there is none, with the nearest name.
+    """
+    if name not in KINDS:
+        problem = Problem("kind", f"no kind {name!r}; {nearest(name, list(KINDS))}")
+        raise InvalidInputError([problem])
+    return KINDS[name]

@@ -1,0 +1,1 @@
+"""Signatures of webhooks: making ours, verifying those of others. Pure, over bytes."""
