@@ -17,6 +17,7 @@ from pydantic import Field, ValidationInfo, field_validator
 from temporalio.common import RetryPolicy
 from temporalio.workflow import ActivityConfig
 
+from jobs.addresses import MailAddress
 from jobs.base import NEVER_RETRIED, Contract, JobKind, Personal, Queue, Retention
 from jobs.errors import PermanentError
 from jobs.periods import DAY, Period, RelativePeriod, day_length, zone
@@ -85,11 +86,7 @@ class GenerateReport(Contract):
     most orders in the period."""
     top_n: int = Field(default=10, ge=1, le=100)
     """Rows of the tables of best sellers and the like."""
-    deliver_to: Annotated[
-        tuple[Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$", max_length=254)], ...],
-        Field(max_length=20),
-        Personal,
-    ] = ()
+    deliver_to: Annotated[tuple[MailAddress, ...], Field(max_length=20), Personal] = ()
     """Addresses that get the report by mail, each a mail of its own."""
     deliver_as: Deliver = Deliver.ATTACHMENT
 
