@@ -139,6 +139,23 @@ class Settings(BaseSettings):
     image_step_limit: Duration = timedelta(seconds=45)
     """Time limit of one image step, after which its child process is killed."""
 
+    @property
+    def database(self) -> str:
+        """URL of the database, the default one filled in."""
+        if self.database_url is not None:
+            return self.database_url.get_secret_value()
+        return f"sqlite:///{self.data_dir.absolute() / 'conveyor.db'}"
+
+    @property
+    def outbox(self) -> Path:
+        """Folder of mails that were written instead of sent."""
+        return self.data_dir / "outbox"
+
+    @property
+    def storage(self) -> str:
+        """URL of the storage, the default one filled in."""
+        return self.storage_url or (self.data_dir.absolute() / "storage").as_uri()
+
     @field_validator("slots", "rates", mode="before")
     @classmethod
     def _read_pairs(cls, value: Any) -> Any:

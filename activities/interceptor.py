@@ -1,4 +1,4 @@
-"""What every activity gets without knowing: jitter between attempts.
+"""What every activity gets without knowing: jitter between attempts, and a place in the roll call.
 
 Temporal's retry policy has no jitter, so jobs that failed together would come back together.
 """
@@ -22,21 +22,31 @@ JITTER: Final = 0.1
 """Share by which a wait is made longer or shorter, at most."""
 
 
-class RetryInterceptor(Interceptor):
-    """Adds jitter to the wait before the next attempt of a step that failed for a while."""
+class StepInterceptor(Interceptor):
+    """Adds jitter to the wait before a step's next attempt, and knows which steps run."""
+
+    def __init__(self) -> None:
+        self.running: set[str] = set()
 
     @override
     def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
-        return _Inbound(next)
+        return _Inbound(next, self.running)
 
 
 class _Inbound(ActivityInboundInterceptor):
+    def __init__(self, next: ActivityInboundInterceptor, running: set[str]) -> None:
+        super().__init__(next)
+        self._running = running
+
     @override
     async def execute_activity(self, input: ExecuteActivityInput) -> Any:
+        info = activity.info()
+        name = f"{info.activity_type} of {info.workflow_id}"
+        self._running.add(name)
         try:
             return await super().execute_activity(input)
         except TransientError as error:
-            if error.next_retry_delay is not None or (wait := policy_wait()) is None:
+            if error.next_retry_delay is not None or (wait := policy_wait(info)) is None:
                 raise
             raise ApplicationError(
                 error.message,
@@ -45,14 +55,14 @@ class _Inbound(ActivityInboundInterceptor):
                 next_retry_delay=wait * random.uniform(1 - JITTER, 1 + JITTER),  # noqa: S311
                 category=error.category,
             ) from error.__cause__
+        finally:
+            self._running.discard(name)
 
 
-def policy_wait() -> timedelta | None:
+def policy_wait(info: activity.Info) -> timedelta | None:
     """Return how long the retry policy waits before the attempt after the current one."""
-    info = activity.info()
     policy = info.retry_policy
     if policy is None:
         return None
-    exponent = min(info.attempt - 1, 64)
-    wait = policy.initial_interval * policy.backoff_coefficient**exponent
+    wait = policy.initial_interval * policy.backoff_coefficient ** min(info.attempt - 1, 64)
     return min(wait, policy.maximum_interval) if policy.maximum_interval else wait

@@ -16,6 +16,7 @@ from temporalio.runtime import (
 )
 from typing_extensions import override
 
+from jobs.errors import InvalidInputError, Problem
 from jobs.failures import FinalFailure
 
 LogFormat = Literal["auto", "text", "json"]
@@ -86,8 +87,22 @@ def facts(record: logging.LogRecord) -> dict[str, Any]:
     return told | extra
 
 
+def log_format(text: str) -> LogFormat:
+    """Return ``text`` as a format of logs.
+
+    Raises:
+        InvalidInputError: it is none.
+    """
+    match text:
+        case "auto" | "text" | "json":
+            return text
+        case _:
+            problem = Problem("log-format", f"{text!r}: use auto, text or json")
+            raise InvalidInputError([problem])
+
+
 def set_up_logging(log_format: LogFormat, *, level: int = logging.INFO) -> None:
-    """Log to standard error: text on a terminal, JSON elsewhere, unless ``log_format`` says which."""
+    """Log to standard error: text on a terminal, else JSON, unless ``log_format`` says which."""
     handler = logging.StreamHandler(sys.stderr)
     as_text = log_format == "text" or (log_format == "auto" and sys.stderr.isatty())
     handler.setFormatter(TextFormatter() if as_text else JsonFormatter())

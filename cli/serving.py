@@ -1,28 +1,92 @@
 """Running workers until told to stop: probes, banner, the two signals."""
 
 import asyncio
+import os
 import signal
 import sys
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack
-from datetime import timedelta
-from typing import Final, Protocol
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, Self
 
 from aiohttp import web
 from temporalio.client import Client
-from temporalio.worker import Worker
+from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
+from temporalio.worker import Worker, WorkerDeploymentConfig
 
-CRASHED: Final = 1
+from cli.parsing import parse_duration
+from jobs.base import Queue
+from jobs.errors import InvalidInputError, Problem
+from jobs.validation import nearest
+
+DEPLOYMENT: Final = "conveyor"
+DRAIN_INTERVAL_S: Final = 1.0
 HEALTH_TIMEOUT: Final = timedelta(seconds=2)
 
 
-class Stopping(Protocol):
-    """The signals that have arrived."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What the command line asks of this worker."""
 
-    @property
-    def asked(self) -> bool:
-        """Whether a stop was asked for."""
-        ...
+    queues: Sequence[Queue]
+    slots: Mapping[str, int]
+    grace: timedelta
+    drain: bool = False
+    check: bool = False
+    probe_port: int | None = None
+    metrics_port: int | None = None
+    build_id: str | None = None
+
+    @classmethod
+    def parse(
+        cls, *, queue: str, slots: str, grace: str, default_grace: timedelta, **others: Any
+    ) -> Self:
+        """Read the options as they are typed.
+
+        Raises:
+            InvalidInputError: a queue or a number is none.
+        """
+        return cls(
+            queues=_queues(queue),
+            slots=_slots(slots),
+            grace=parse_duration("shutdown-grace", grace) if grace else default_grace,
+            **others,
+        )
+
+
+def _queues(text: str) -> Sequence[Queue]:
+    names = list(Queue) if text == "all" else [name.strip() for name in text.split(",")]
+    return [_queue("queue", name) for name in names]
+
+
+def _queue(option: str, name: str) -> Queue:
+    try:
+        return Queue(name)
+    except ValueError:
+        problem = Problem(option, f"no queue {name!r}; {nearest(name, list(Queue))}")
+        raise InvalidInputError([problem]) from None
+
+
+def _slots(text: str) -> Mapping[str, int]:
+    found: dict[str, int] = {}
+    for pair in filter(None, text.split(",")):
+        name, _, number = pair.partition("=")
+        if not number.isdigit() or int(number) < 1:
+            raise InvalidInputError([Problem("slots", f"{pair!r}: write QUEUE=NUMBER, images=2")])
+        found[_queue("slots", name.strip())] = int(number)
+    return found
+
+
+def deployment(options: Options) -> WorkerDeploymentConfig | None:
+    """Return the versioning of a worker, if it is versioned."""
+    if options.build_id is None:
+        return None
+    return WorkerDeploymentConfig(
+        version=WorkerDeploymentVersion(DEPLOYMENT, options.build_id),
+        use_worker_versioning=True,
+        default_versioning_behavior=VersioningBehavior.PINNED,
+    )
 
 
 async def serve(
@@ -59,6 +123,19 @@ async def _end(workers: Sequence[Worker], tasks: set[asyncio.Task[None]]) -> Non
     await asyncio.gather(*tasks)
 
 
+async def drain(client: Client, queues: Sequence[Queue], stop: asyncio.Event) -> None:
+    """Set ``stop`` when no open job of ``queues`` is due any more."""
+    names = ", ".join(f"'{queue}'" for queue in queues)
+    while not stop.is_set():
+        await asyncio.sleep(DRAIN_INTERVAL_S)
+        now = datetime.now(UTC).isoformat()
+        due = await client.count_workflows(
+            f"TaskQueue IN ({names}) AND ExecutionStatus = 'Running' AND ExecutionTime <= '{now}'"
+        )
+        if due.count == 0:
+            stop.set()
+
+
 def stop_on_signals(stop: asyncio.Event) -> None:
     """Let the first SIGTERM or SIGINT set ``stop`` and the second one leave at once."""
     loop = asyncio.get_running_loop()
@@ -67,8 +144,6 @@ def stop_on_signals(stop: asyncio.Event) -> None:
         if stop.is_set():
             sys.stderr.write("leaving now\n")
             sys.stderr.flush()
-            import os
-
             os._exit(128 + number)
         stop.set()
 

@@ -317,3 +317,11 @@ def links(client: Client, job_id: str, ui_url: str | None) -> JobLinks:
 def instant(timestamp: Timestamp) -> datetime:
     """Return a server's timestamp as an aware instant."""
     return timestamp.ToDatetime(tzinfo=UTC)
+
+
+async def last_attempt(client: Client, job_id: str, run_id: str) -> int:
+    """Return how often the last step of a job was tried; 0 where none was begun."""
+    for event in await last_events(client, job_id, run_id):
+        if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED:
+            return event.activity_task_started_event_attributes.attempt
+    return 0
