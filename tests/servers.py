@@ -75,10 +75,8 @@ def postgresql_server() -> Iterator[str]:
         settings = {"fsync": "off", "listen_addresses": "", "unix_socket_directories": str(folder)}
         options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
         with (folder / "log").open("wb") as log:
-            process = subprocess.Popen(
-                [installed / "bin/postgres", "-D", data, *options],
-                stdout=log, stderr=log, user=user, cwd="/",
-            )  # fmt: skip
+            server = [str(installed / "bin/postgres"), "-D", str(data), *options]
+            process = subprocess.Popen(server, stdout=log, stderr=log, user=user, cwd="/")
         with _ended(process, signal.SIGQUIT):
             ready = [installed / "bin/pg_isready", "-q", "-h", folder]
             _until(lambda: subprocess.run(ready, check=False).returncode == 0, process)

@@ -6,19 +6,20 @@ of effects live here and must survive a power cut. PostgreSQL: a pool; a transac
 is frozen is ended by the server, so that it can't hold its rows for ever.
 """
 
-import re
+import logging
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Final, Literal
 
-from sqlalchemy import Table, event
+from sqlalchemy import Table, event, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, Connection, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from adapters.database import sqlite as sqlite_driver
 from jobs.errors import DatabaseOutdated, DatabaseRefused, DatabaseUnavailable
 
 Dialect = Literal["sqlite", "postgresql"]
@@ -30,6 +31,12 @@ CONNECT_S: Final = 5
 IDLE_S: Final = 60
 """After this long without a statement PostgreSQL ends a transaction and frees its locks."""
 
+
+SNAPSHOT_IDLE_S: Final = 15 * 60
+"""The same for a snapshot, which holds no locks and may wait for an upload between its rows."""
+LARGEST_IDLE_WAL_BYTES: Final = 64 * 1024 * 1024
+
+logger: Final = logging.getLogger(__name__)
 
 SQLITE_AWAY: Final = (
     "SQLITE_BUSY",
@@ -51,6 +58,7 @@ POSTGRESQL_AWAY: Final = (
     "57",  # cancelled, shutting down, starting up
     "OperationalError",  # the driver's own: no server has answered
 )
+SQLITE_UNDEFINED: Final = ("no such table", "no such column")
 POSTGRESQL_UNDEFINED: Final = ("42P01", "42703")
 
 
@@ -81,6 +89,13 @@ class Database:
         snapshots = engine.execution_options(
             isolation_level="REPEATABLE READ", postgresql_readonly=True
         )
+
+        @event.listens_for(snapshots.sync_engine, "begin")
+        def be_patient(connection: Connection) -> None:
+            connection.exec_driver_sql(
+                f"SET LOCAL idle_in_transaction_session_timeout = '{SNAPSHOT_IDLE_S}s'"
+            )
+
         return cls("postgresql", engine, snapshots)
 
     @asynccontextmanager
@@ -112,6 +127,11 @@ class Database:
     def insert(self, table: Table) -> Insert:
         """Return an insert that knows ``on_conflict_do_nothing`` and ``on_conflict_do_update``."""
         return sqlite.insert(table) if self.dialect == "sqlite" else postgresql.insert(table)
+
+    async def check(self) -> None:
+        """Begin a transaction and end it; raises as ``begin`` does."""
+        async with self.begin() as connection:
+            await connection.execute(select(1))
 
     async def close(self) -> None:
         """Close every connection."""
@@ -159,27 +179,24 @@ def open_engine(
 def _sqlite(
     url: URL, common: dict[str, Any], *, writes: bool, enforce_references: bool
 ) -> AsyncEngine:
-    engine = create_async_engine(
-        url, connect_args={"isolation_level": None, "timeout": WAIT_S}, **common
-    )
+    connect_args = {
+        "async_creator_fn": sqlite_driver.connect,
+        "isolation_level": None,  # BEGIN and COMMIT are ours, not the driver's
+        "timeout": WAIT_S,
+        "pragmas": (
+            "synchronous=FULL",
+            f"journal_size_limit={LARGEST_IDLE_WAL_BYTES}",
+            f"foreign_keys={'ON' if enforce_references else 'OFF'}",
+            f"query_only={'OFF' if writes else 'ON'}",
+        ),
+    }
+    engine = create_async_engine(url, connect_args=connect_args, **common)
     begin = "BEGIN IMMEDIATE" if writes else "BEGIN"
-    pragmas = (
-        "journal_mode=WAL",
-        "synchronous=FULL",
-        f"foreign_keys={'ON' if enforce_references else 'OFF'}",
-        f"query_only={'OFF' if writes else 'ON'}",
-    )
-
-    @event.listens_for(engine.sync_engine, "connect")
-    def set_up(connection: Any, _record: object) -> None:
-        cursor = connection.cursor()
-        for pragma in pragmas:
-            cursor.execute(f"PRAGMA {pragma}")
-        cursor.close()
 
     @event.listens_for(engine.sync_engine, "begin")
     def begin_transaction(connection: Connection) -> None:
-        connection.exec_driver_sql(begin)
+        driver: Any = connection.connection.driver_connection
+        driver.begin_with_next(begin)
 
     return engine
 
@@ -212,8 +229,6 @@ def translated() -> Iterator[None]:
     except PoolTimeoutError:
         msg = f"all connections to the database were busy for {WAIT_S} s"
         raise DatabaseUnavailable(msg) from None
-    except OSError as error:
-        raise DatabaseUnavailable(f"the database can't be reached: {error.strerror}") from None
     except DBAPIError as error:
         raise _translate(error) from None
 
@@ -221,16 +236,19 @@ def translated() -> Iterator[None]:
 def _translate(error: DBAPIError) -> Exception:
     cause = error.orig
     if isinstance(cause, sqlite3.Error):
-        name = getattr(cause, "sqlite_errorname", None) or type(cause).__name__
-        if re.match(r"no such (table|column)", str(cause)):
-            return DatabaseOutdated(f"{cause}: apply the migrations, `starter.py setup`")
-        away = name.startswith(SQLITE_AWAY)
+        code = getattr(cause, "sqlite_errorname", "") or type(cause).__name__
+        outdated = str(cause).startswith(SQLITE_UNDEFINED)
+        away = code.startswith(SQLITE_AWAY)
+        constraint = str(cause) if isinstance(cause, sqlite3.IntegrityError) else ""
     else:
-        name = getattr(cause, "sqlstate", None) or type(cause).__name__
-        if name in POSTGRESQL_UNDEFINED:
-            msg = f"a table or column is missing ({name}): apply the migrations, `starter.py setup`"
-            return DatabaseOutdated(msg)
-        away = error.connection_invalidated or name.startswith(POSTGRESQL_AWAY)
+        code = getattr(cause, "sqlstate", "") or type(cause).__name__
+        outdated = code in POSTGRESQL_UNDEFINED
+        away = error.connection_invalidated or code.startswith(POSTGRESQL_AWAY)
+        constraint = getattr(getattr(cause, "diag", None), "constraint_name", None) or ""
     if away:
-        return DatabaseUnavailable(f"the database is away, locked or full ({name})")
-    return DatabaseRefused(f"the database refused a statement ({name})")
+        return DatabaseUnavailable(f"the database is away, locked or full ({code})")
+    logger.error("statement refused", extra={"code": code, "statement": error.statement})
+    if outdated:
+        msg = f"a table or column is missing ({code}): apply the migrations, `starter.py setup`"
+        return DatabaseOutdated(msg)
+    return DatabaseRefused(f"the database refused a statement ({code}) {constraint}".rstrip())
