@@ -3,7 +3,7 @@
 # the interpreter. Written for GNU make 3.81 and later, which macOS ships.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test test-fast lint format bench lock clean
+.PHONY: help demo dev test test-fast lint format bench lock secrets clean
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -48,6 +48,9 @@ bench: $(READY) ## Measure side by side and print the ratios
 lock: $(READY) ## Write the locks anew after pyproject.toml has changed; UPGRADE=1 takes newer versions
 	$(COMPILE) $(if $(UPGRADE),--upgrade) pyproject.toml -o requirements.lock
 	$(COMPILE) $(if $(UPGRADE),--upgrade) --group dev pyproject.toml -o requirements-dev.lock
+
+secrets: ## Make the secrets that docker-compose.yml mounts, where they are missing
+	@deploy/make-secrets.sh
 
 clean: ## Remove .venv, caches and built files; jobs and files in .conveyor stay
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build
