@@ -1,9 +1,12 @@
 """The lock files: complete, hashed, host-free, and what pyproject.toml asks for."""
 
+import ast
 import re
+import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +48,14 @@ def project() -> dict[str, Any]:
     return tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 
+PRODUCT: Sequence[str] = project()["tool"]["hatch"]["build"]["targets"]["wheel"]["only-include"]
+
+
+def runtime_requirements() -> list[str]:
+    found: list[str] = project()["project"]["dependencies"]
+    return found
+
+
 def group(name: str) -> Iterator[str]:
     """The requirements of a dependency group, with those of the groups it includes."""
     for entry in project()["dependency-groups"][name]:
@@ -67,7 +78,7 @@ def test_every_pin_has_hashes_and_no_line_names_a_host(lock: Path) -> None:
 
 @pytest.mark.parametrize("lock", [RUN_TIME, DEVELOPMENT], ids=lambda lock: lock.name)
 def test_the_lock_holds_what_the_project_asks_for(lock: Path) -> None:
-    wanted = list(project()["project"]["dependencies"])
+    wanted = runtime_requirements()
     if lock == DEVELOPMENT:
         wanted += [*group("dev"), *project()["build-system"]["requires"]]
     locked = pins(lock)
@@ -78,3 +89,28 @@ def test_the_lock_holds_what_the_project_asks_for(lock: Path) -> None:
 def test_development_and_the_image_run_the_same_versions() -> None:
     development = pins(DEVELOPMENT)
     assert [pin for pin in pins(RUN_TIME).values() if development.get(pin.name) != pin] == []
+
+
+def imported(folder: Path) -> Iterator[str]:
+    """The top-level names that the product's own modules import."""
+    for name in PRODUCT:
+        path = folder / name
+        for module in path.rglob("*.py") if path.is_dir() else [path]:
+            for node in ast.walk(ast.parse(module.read_text())):
+                if isinstance(node, ast.Import):
+                    yield from (alias.name.partition(".")[0] for alias in node.names)
+                elif isinstance(node, ast.ImportFrom) and node.module:
+                    yield node.module.partition(".")[0]
+
+
+def test_every_import_of_the_product_is_in_the_image() -> None:
+    locked = set(pins(RUN_TIME))
+    own = {name.removesuffix(".py") for name in PRODUCT}
+    providers = packages_distributions()
+    foreign = set(imported(ROOT)) - own - sys.stdlib_module_names
+    missing = {
+        name
+        for name in foreign
+        if locked.isdisjoint(map(canonicalize_name, providers.get(name, [])))
+    }
+    assert missing == set(), "name it in pyproject.toml and run `make lock`"
