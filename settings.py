@@ -9,8 +9,9 @@ import difflib
 import os
 import re
 from datetime import timedelta
+from email.utils import parseaddr
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, TypedDict
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator
@@ -65,6 +66,24 @@ Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
 Rate = Annotated[float, BeforeValidator(parse_rate), Field(gt=0)]
 
 
+class StorageOptions(TypedDict):
+    """How to reach an S3-compatible store."""
+
+    endpoint: str | None
+    region: str
+    access_key_id: str | None
+    secret_access_key: str | None
+
+
+class MailerOptions(TypedDict):
+    """Where mails go."""
+
+    url: str | None
+    outbox: Path
+    envelope_sender: str
+    ca_file: Path | None
+
+
 class Settings(BaseSettings):
     """Everything that differs between deployments, besides the connection to Temporal.
 
@@ -117,6 +136,8 @@ class Settings(BaseSettings):
     Default: made once and kept in the data folder."""
     public_url: str = "http://127.0.0.1:8000"
     """Address under which people reach this application; links in mails begin with it."""
+    temporal_ui_url: str | None = None
+    """Address of the Temporal Web UI, for links. Default: that of the embedded server."""
     product_name: str = "Conveyor"
     """The name that mails and reports show."""
     time_zone: str = "UTC"
@@ -152,9 +173,31 @@ class Settings(BaseSettings):
         return self.data_dir / "outbox"
 
     @property
+    def mailer_options(self) -> MailerOptions:
+        """What ``open_mailer`` needs."""
+        return MailerOptions(
+            url=self.smtp_url.get_secret_value() if self.smtp_url else None,
+            outbox=self.outbox,
+            envelope_sender=self.mail_bounce_to or parseaddr(self.mail_from)[1],
+            ca_file=self.smtp_ca_file,
+        )
+
+    @property
     def storage(self) -> str:
         """URL of the storage, the default one filled in."""
         return self.storage_url or (self.data_dir.absolute() / "storage").as_uri()
+
+    @property
+    def storage_options(self) -> StorageOptions:
+        """What ``Storage.open`` needs besides the URL."""
+        keys = (self.s3_access_key_id, self.s3_secret_access_key)
+        access, secret = (key.get_secret_value() if key else None for key in keys)
+        return StorageOptions(
+            endpoint=self.s3_endpoint,
+            region=self.s3_region,
+            access_key_id=access,
+            secret_access_key=secret,
+        )
 
     @field_validator("slots", "rates", mode="before")
     @classmethod

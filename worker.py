@@ -109,21 +109,8 @@ async def open_adapters(settings: Settings) -> AsyncIterator[Adapters]:
         yield Adapters(
             settings=settings,
             database=database,
-            storage=open_storage(settings),
+            storage=Storage.open(settings.storage, **settings.storage_options),
         )
-
-
-def open_storage(settings: Settings) -> Storage:
-    """Open the storage that the settings name."""
-    keys = (settings.s3_access_key_id, settings.s3_secret_access_key)
-    access, secret = (key.get_secret_value() if key else None for key in keys)
-    return Storage.open(
-        settings.storage,
-        endpoint=settings.s3_endpoint,
-        region=settings.s3_region,
-        access_key_id=access,
-        secret_access_key=secret,
-    )
 
 
 def slots_of(settings: Settings, options: Options) -> Mapping[Queue, int]:

@@ -21,6 +21,9 @@ from jobs.failures import FinalFailure
 
 LogFormat = Literal["auto", "text", "json"]
 
+QUIET: Final = logging.WARNING
+"""Level for commands that end by themselves."""
+
 CORE_LOGGER: Final = "temporalio.core"
 
 RECORD_FIELDS: Final = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime"}
@@ -107,7 +110,8 @@ def set_up_logging(log_format: LogFormat, *, level: int = logging.INFO) -> None:
     as_text = log_format == "text" or (log_format == "auto" and sys.stderr.isatty())
     handler.setFormatter(TextFormatter() if as_text else JsonFormatter())
     logging.basicConfig(handlers=[handler], level=level, force=True)
-    logging.getLogger(CORE_LOGGER).setLevel(logging.ERROR)
+    for chatty in (CORE_LOGGER, "alembic"):
+        logging.getLogger(chatty).setLevel(logging.ERROR)
     for activity_or_workflow in ("temporalio.activity", "temporalio.workflow"):
         # The context goes into fields, not into each message as well.
         logging.getLogger(activity_or_workflow).setLevel(level)

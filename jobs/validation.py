@@ -91,7 +91,7 @@ def _locate(
     here: Mapping[str, Any] = schema
     siblings: Sequence[str] = ()
     for part in location:
-        here = _resolve(here, schema)
+        here = resolve(here, schema)
         fields: Mapping[str, Any] = here.get("properties", {})
         tags: Mapping[str, str] = here.get("discriminator", {}).get("mapping", {})
         if isinstance(part, int):
@@ -106,9 +106,10 @@ def _locate(
     return path, siblings
 
 
-def _resolve(here: Mapping[str, Any], schema: Mapping[str, Any]) -> Mapping[str, Any]:
+def resolve(here: Mapping[str, Any], schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the part ``here`` of a JSON ``schema``, a reference or ``| None`` seen through."""
     if "$ref" in here:
         found: Mapping[str, Any] = schema["$defs"][here["$ref"].rpartition("/")[2]]
         return found
     members = [member for member in here.get("anyOf", []) if member.get("type") != "null"]
-    return _resolve(members[0], schema) if len(members) == 1 else here
+    return resolve(members[0], schema) if len(members) == 1 else here

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Final
 
 from temporalio.client import Client
-from temporalio.envconfig import ClientConfig
+from temporalio.envconfig import ClientConfig, ClientConnectConfig
 from temporalio.exceptions import TemporalError
 from temporalio.runtime import Runtime
 from temporalio.service import RPCError, RPCStatusCode
@@ -24,25 +24,28 @@ UNREACHABLE: Final = {RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED
 
 def configured_address() -> str | None:
     """Return the address that ``TEMPORAL_ADDRESS`` or a profile names, if any."""
-    return ClientConfig.load_client_connect_config().get("target_host")
+    return _configuration().get("target_host")
 
 
 async def connect(
     *,
+    address: str | None = None,
     fallback_address: str = DEFAULT_ADDRESS,
     runtime: Runtime | None = None,
     identity: str | None = None,
 ) -> Client:
     """Connect as the ``TEMPORAL_*`` variables say, or else to ``fallback_address``.
 
+    Args:
+        address: Connect there and leave the variables aside.
+        fallback_address: Where to connect when the variables name no address.
+        runtime: The SDK's runtime; by default the process's own.
+        identity: Name of this client in the Web UI; by default process id and host.
+
     Raises:
         ServerUnreachableError: nothing answers there, or the settings of the connection are wrong.
     """
-    try:
-        config = ClientConfig.load_client_connect_config()
-    except (OSError, ValueError, RuntimeError, TemporalError) as error:
-        msg = f"the TEMPORAL_* settings can't be used: {error}"
-        raise ServerUnreachableError(msg) from None
+    config: ClientConnectConfig = {"target_host": address} if address else _configuration()
     config.setdefault("target_host", fallback_address)
     try:
         return await Client.connect(
@@ -57,6 +60,14 @@ async def connect(
             f"no Temporal server answers at {config['target_host']}: start one with "
             "`python worker.py`, or set TEMPORAL_ADDRESS"
         )
+        raise ServerUnreachableError(msg) from None
+
+
+def _configuration() -> ClientConnectConfig:
+    try:
+        return ClientConfig.load_client_connect_config()
+    except (OSError, ValueError, RuntimeError, TemporalError) as error:
+        msg = f"the TEMPORAL_* settings can't be used: {error}"
         raise ServerUnreachableError(msg) from None
 
 

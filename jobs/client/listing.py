@@ -20,7 +20,7 @@ from jobs.client.connection import RPC_TIMEOUT, translated_errors
 from jobs.client.submission import NAME_PATTERN, TAG_PATTERN
 from jobs.errors import InvalidInputError, JobNotFoundError, Problem
 from jobs.kinds import KINDS
-from jobs.status import CLOSED, HELD, STATUS_PAUSED, JobFailure, JobState, JobStatus
+from jobs.status import CLOSED, HELD, JobFailure, JobState, JobStatus
 from jobs.validation import nearest
 
 MAX_PAGE: Final = 1000

@@ -1,0 +1,65 @@
+"""An open connection for one command."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from adapters.storage import Storage
+    from jobs.client import JobClient
+    from settings import Settings
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What a command works with."""
+
+    jobs: "JobClient"
+    settings: "Settings"
+
+    def storage(self) -> "Storage":
+        """Open the storage that the settings name."""
+        from adapters.storage import Storage
+
+        return Storage.open(self.settings.storage, **self.settings.storage_options)
+
+
+@asynccontextmanager
+async def session() -> AsyncIterator[Session]:
+    """Connect to the server that ``TEMPORAL_*`` names, else the embedded one, else the default.
+
+    Raises:
+        ServerUnreachableError: none answers.
+        SettingsError: a setting is wrong or misspelt.
+    """
+    import settings as environment
+    from adapters import devserver, telemetry
+    from jobs.client import JobClient, connect
+    from jobs.client.connection import DEFAULT_ADDRESS, configured_address
+
+    loaded = environment.load()
+    telemetry.set_up_logging("text", level=telemetry.QUIET)
+    embedded = None if configured_address() else devserver.running(loaded.data_dir)
+    client = await connect(
+        fallback_address=embedded.address if embedded else DEFAULT_ADDRESS,
+        runtime=telemetry.open_runtime(),
+    )
+    yield Session(
+        JobClient(client, ui_url=loaded.temporal_ui_url or (embedded.ui if embedded else None)),
+        loaded,
+    )
+
+
+def run(command: Callable[[Session], Awaitable[T]]) -> T:
+    """Run ``command`` in a session of its own."""
+
+    async def inner() -> T:
+        async with session() as opened:
+            return await command(opened)
+
+    coroutine: Coroutine[Any, Any, T] = inner()
+    return asyncio.run(coroutine)

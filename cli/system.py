@@ -1,0 +1,247 @@
+"""``starter.py health`` and ``setup``: is everything there, and make what is missing."""
+
+import sys
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Annotated, Final, NamedTuple, ParamSpec
+
+import typer
+
+from cli import exits, output
+from cli.session import Session, run
+
+if TYPE_CHECKING:
+    from temporalio.client import Client
+
+    from settings import Settings
+
+P = ParamSpec("P")
+
+RETENTION_DEFAULT_H: Final = 24
+
+
+class Check(NamedTuple):
+    """One dependency: OK, or what to do about it."""
+
+    name: str
+    ok: bool
+    told: str
+
+
+def health(
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Check every dependency, a line each: OK, or the fix."""
+
+    async def command(session: Session) -> list[Check]:
+        return await check_all(session)
+
+    try:
+        checks = run(command)
+    except Exception as error:
+        if exits.code_for(error) != exits.UNREACHABLE:
+            raise
+        output.print_rows((), [("server", "FAIL", str(error))])
+        raise typer.Exit(exits.UNREACHABLE) from None
+    if as_json:
+        output.print_json([check._asdict() for check in checks])
+    else:
+        rows = [(check.name, "OK" if check.ok else "FAIL", check.told) for check in checks]
+        output.print_rows(("DEPENDENCY", "", ""), rows)
+    if not all(check.ok for check in checks):
+        raise typer.Exit(exits.UNEXPECTED)
+
+
+async def check_all(session: Session) -> list[Check]:
+    """Look at every dependency of this installation."""
+    from jobs import kinds
+
+    client = session.jobs.temporal
+    target = client.service_client.config.target_host
+    checks = [
+        Check("server", ok=True, told=target),
+        await _guarded("namespace", _namespace, client),
+        await _guarded("search attributes", _attributes, client),
+        await _guarded("database", _database, session.settings),
+        await _guarded("storage", _storage, session),
+        await _guarded("mail", _mail, session.settings),
+    ]
+    queues = dict.fromkeys(kind.queue for kind in kinds.ALL)
+    polled = [await _guarded(f"queue {queue}", _pollers, client, queue) for queue in queues]
+    return [*checks, *polled]
+
+
+async def _guarded(
+    name: str, look: Callable[P, Awaitable[tuple[bool, str]]], *args: P.args, **kwargs: P.kwargs
+) -> Check:
+    """Look at one dependency; whatever goes wrong there is its line, not the command's end."""
+    try:
+        ok, told = await look(*args, **kwargs)
+    except Exception as error:  # noqa: BLE001 (a broken dependency is what this command is for)
+        text = str(error).partition("\n")[0]
+        return Check(name, ok=False, told=f"{type(error).__name__}: {text}")
+    return Check(name, ok=ok, told=told)
+
+
+async def _namespace(client: "Client") -> tuple[bool, str]:
+    from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
+
+    answer = await client.workflow_service.describe_namespace(
+        DescribeNamespaceRequest(namespace=client.namespace)
+    )
+    hours = answer.config.workflow_execution_retention_ttl.ToTimedelta().total_seconds() / 3600
+    needed = _retention_hours()
+    if hours < needed:
+        return False, f"keeps closed jobs {hours:g} h, {needed:g} h are needed: starter.py setup"
+    return True, f"{client.namespace}, keeps closed jobs {hours:g} h"
+
+
+def _retention_hours() -> float:
+    from jobs import kinds
+
+    terms = [max(kind.retention.completed, kind.retention.failed) for kind in kinds.ALL]
+    longest = max(terms).total_seconds() / 3600 if terms else 0
+    return max(longest, RETENTION_DEFAULT_H)
+
+
+async def _missing_attributes(client: "Client") -> list[str]:
+    from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
+
+    from jobs import attributes
+
+    answer = await client.operator_service.list_search_attributes(
+        ListSearchAttributesRequest(namespace=client.namespace)
+    )
+    return [key.name for key in attributes.ALL if key.name not in answer.custom_attributes]
+
+
+async def _attributes(client: "Client") -> tuple[bool, str]:
+    missing = await _missing_attributes(client)
+    if missing:
+        return False, f"{', '.join(missing)} missing: starter.py setup"
+    return True, "all there"
+
+
+async def _database(settings: "Settings") -> tuple[bool, str]:
+    from adapters.database import pending
+
+    missing = await pending(settings.database)
+    if missing:
+        return False, f"{len(missing)} migrations missing: starter.py setup"
+    return True, "PostgreSQL" if settings.database.startswith("postgresql") else "SQLite"
+
+
+async def _storage(session: Session) -> tuple[bool, str]:
+    key = "health/check"
+    storage = session.storage()
+    await storage.put(key, b"health")
+    await storage.delete(key)
+    where = session.settings.storage
+    return True, "S3" if where.startswith("s3:") else "local folder"
+
+
+async def _mail(settings: "Settings") -> tuple[bool, str]:
+    from adapters.mailers import open_mailer
+
+    mailer = open_mailer(**settings.mailer_options)
+    try:
+        return True, await mailer.check()
+    finally:
+        await mailer.close()
+
+
+async def _pollers(client: "Client", queue: str) -> tuple[bool, str]:
+    from temporalio.api.enums.v1 import TaskQueueType
+    from temporalio.api.taskqueue.v1 import TaskQueue
+    from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
+
+    answer = await client.workflow_service.describe_task_queue(
+        DescribeTaskQueueRequest(
+            namespace=client.namespace,
+            task_queue=TaskQueue(name=queue),
+            task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
+            report_stats=True,
+        )
+    )
+    workers = {poller.identity for poller in answer.pollers}
+    backlog = answer.stats.approximate_backlog_count
+    waiting = f", {backlog} jobs wait" if backlog else ""
+    if not workers:
+        return False, f"no worker polls{waiting}: python worker.py"
+    return True, f"{len(workers)} polled lately{waiting}"
+
+
+def setup(
+    demo: Annotated[bool, typer.Option("--demo", help="Load the demo data as well.")] = False,
+) -> None:
+    """Make what is missing: search attributes, retention, database tables. Safe to run again."""
+
+    async def command(session: Session) -> None:
+        for done in (
+            await _set_attributes(session.jobs.temporal),
+            await _set_retention(session.jobs.temporal),
+            await _set_tables(session.settings),
+        ):
+            output.say(done)
+        if demo:
+            from adapters.database import Database
+            from cli.demo.data import load_demo_data
+
+            database = Database.open(session.settings.database)
+            output.say(await load_demo_data(database))
+            await database.close()
+
+    run(command)
+    sys.stderr.flush()
+
+
+async def _set_attributes(client: "Client") -> str:
+    from temporalio.api.enums.v1 import IndexedValueType
+    from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
+
+    from jobs import attributes
+
+    missing = await _missing_attributes(client)
+    if not missing:
+        return "search attributes: all there"
+    await client.operator_service.add_search_attributes(
+        AddSearchAttributesRequest(
+            namespace=client.namespace,
+            search_attributes={
+                key.name: IndexedValueType.Value(
+                    f"INDEXED_VALUE_TYPE_{key.indexed_value_type.name}"
+                )
+                for key in attributes.ALL
+                if key.name in missing
+            },
+        )
+    )
+    return f"search attributes: added {', '.join(missing)}"
+
+
+async def _set_retention(client: "Client") -> str:
+    from datetime import timedelta
+
+    from google.protobuf.duration_pb2 import Duration
+    from temporalio.api.namespace.v1 import NamespaceConfig
+    from temporalio.api.workflowservice.v1 import UpdateNamespaceRequest
+
+    enough, told = await _namespace(client)
+    if enough:
+        return f"namespace: {told}"
+    term = Duration()
+    term.FromTimedelta(timedelta(hours=_retention_hours()))
+    await client.workflow_service.update_namespace(
+        UpdateNamespaceRequest(
+            namespace=client.namespace,
+            config=NamespaceConfig(workflow_execution_retention_ttl=term),
+        )
+    )
+    return f"namespace: now keeps closed jobs {_retention_hours():g} h"
+
+
+async def _set_tables(settings: "Settings") -> str:
+    from adapters.database import migrate, pending
+
+    missing = await pending(settings.database)
+    await migrate(settings.database)
+    return f"database: {len(missing)} migrations applied" if missing else "database: up to date"
