@@ -1,9 +1,8 @@
 """What an image job takes and gives."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
-from typing_extensions import Self
 
 from jobs.base import Contract, Identifier, StoredFile
 from jobs.images.operations import Operation, Output, check_operations

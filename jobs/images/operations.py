@@ -1,10 +1,9 @@
 """What can be done to a picture. The names follow sharp where it has one."""
 
 import unicodedata
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
-from typing_extensions import Self
 
 from jobs.base import Contract, StoredFile
 
@@ -57,9 +56,9 @@ class Resize(Contract):
     height: Side | None = None
     """Pixels."""
     fit: Literal["inside", "outside", "cover", "contain", "fill"] = "inside"
-    """``inside``: as large as fits into the box. ``outside``: as small as covers the box. ``cover``:
-    fill the box and cut off the rest. ``contain``: fit into the box and fill up with the background.
-    ``fill``: stretch to the box."""
+    """``inside``: as large as fits into the box. ``outside``: as small as covers the box.
+    ``cover``: fill the box and cut off the rest. ``contain``: fit into the box and fill up with the
+    background. ``fill``: stretch to the box."""
     gravity: Gravity = "center"
     """The part that ``cover`` keeps, and where ``contain`` puts the picture."""
     enlarge: bool = False
@@ -156,7 +155,7 @@ class Compress(Contract):
     max_bytes: int | None = Field(default=None, ge=200)
     """The largest file allowed; the quality is lowered until it fits."""
     min_quality: Quality = 50
-    """The lowest quality that ``max_bytes`` may lead to."""
+    """The lowest quality that ``max_bytes`` may lead to, unless ``quality`` is lower itself."""
     allow_downscale: bool = True
     """Whether ``max_bytes`` may shrink the picture where the quality alone is not enough."""
 
@@ -165,10 +164,6 @@ class Compress(Contract):
         if self.quality is None and self.max_bytes is None:
             msg = "compress needs quality, max_bytes or both"
             raise ValueError(msg)
-        if self.max_bytes is not None and self.quality is not None:
-            if self.quality < self.min_quality:
-                msg = f"quality is below min_quality ({self.min_quality})"
-                raise ValueError(msg)
         return self
 
 
@@ -205,16 +200,7 @@ class Convert(Output):
 
 
 Operation = Annotated[
-    AutoOrient
-    | Resize
-    | Crop
-    | Rotate
-    | Flip
-    | Blur
-    | Grayscale
-    | Watermark
-    | Compress
-    | Convert,
+    AutoOrient | Resize | Crop | Rotate | Flip | Blur | Grayscale | Watermark | Compress | Convert,
     Field(discriminator="type"),
 ]
 Change = Annotated[

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -87,12 +87,10 @@ class ImageSource(Contract):
 
 
 class ImageOutcome(Contract):
-    """How the job ended, for the catalogue."""
+    """What the job made, for the catalogue."""
 
     image_id: str
-    files: list[ImageFile] = Field(default_factory=list)
-    error: str | None = None
-    """Type of the failure."""
+    files: list[ImageFile]
 
 
 class Abandonment(Contract):
@@ -100,6 +98,9 @@ class Abandonment(Contract):
 
     image_id: str | None = None
     error: str = ""
+    """Type of the failure."""
+    files: list[ImageFile] = Field(default_factory=list)
+    """Finished files."""
 
 
 class Nothing(Contract):

@@ -1,0 +1,103 @@
+"""The operations on pixels: each takes a picture and returns one."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from PIL import Image, ImageFilter
+
+from adapters.imaging import colors, geometry, watermarks
+from adapters.imaging.reading import Limits, Opened, finish
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What an operation may need besides the picture."""
+
+    marks: Mapping[str, Path]
+    """Files of watermark pictures, by key."""
+    font: Path
+    limits: Limits
+    warnings: set[str] = field(default_factory=set)
+
+
+def apply(image: Image.Image, operation: Mapping[str, Any], around: Surroundings) -> Image.Image:
+    """Return ``image`` with ``operation`` done; a watermark is drawn into ``image`` itself.
+
+    Raises:
+        Refusal: it can't be done on this picture.
+    """
+    match operation["type"]:
+        case "resize":
+            return resize(image, operation, around.warnings)
+        case "crop":
+            return geometry.crop(image, operation)
+        case "rotate":
+            return image.transpose(geometry.CLOCKWISE[operation["angle"]])
+        case "flip":
+            sideways = operation["axis"] == "horizontal"
+            turn = Image.Transpose.FLIP_LEFT_RIGHT if sideways else Image.Transpose.FLIP_TOP_BOTTOM
+            return image.transpose(turn)
+        case "blur":
+            return blur(image, operation["radius"])
+        case "grayscale":
+            return image.convert("LA" if "A" in image.getbands() else "L")
+        case "watermark":
+            return watermarks.draw(image, operation, around)
+        case other:
+            msg = f"no operation {other!r}: this worker is older than the job"
+            raise ValueError(msg)
+
+
+def resize(image: Image.Image, operation: Mapping[str, Any], warnings: set[str]) -> Image.Image:
+    """Return ``image`` scaled, then cut or filled up."""
+    plan = geometry.Plan(image.width, image.height, operation)
+    return _frame(_scale(image, plan.scaled), plan, operation, warnings)
+
+
+def resize_stored(
+    image: Image.Image, opened: Opened, operation: Mapping[str, Any], warnings: set[str]
+) -> Image.Image:
+    """Return a picture as ``load`` gave it resized, upright and in sRGB.
+
+    Scaling comes first, while the picture is as it was stored: turning and converting the
+    remaining pixels is cheaper. The picture may have been drafted to less than its full size.
+    """
+    plan = geometry.Plan(opened.facts["width"], opened.facts["height"], operation)
+    stored = geometry.upright_size(plan.scaled, opened.orientation)
+    return _frame(finish(_scale(image, stored), opened), plan, operation, warnings)
+
+
+def _scale(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+    if image.size == size:
+        return image
+    return image.resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0)
+
+
+def _frame(
+    image: Image.Image, plan: geometry.Plan, operation: Mapping[str, Any], warnings: set[str]
+) -> Image.Image:
+    if plan.not_enlarged:
+        warnings.add("not_enlarged")
+    if image.size == plan.result:
+        return image
+    if operation["fit"] == "cover":
+        return geometry.cut(image, plan.result, operation["gravity"])
+    below = colors.canvas(image.mode, plan.result, operation["background"])
+    corner = geometry.place(operation["gravity"], below.size, image.size)
+    if "A" in image.getbands():
+        below = below.convert("RGBA")
+        layer = Image.new("RGBA", below.size)
+        layer.paste(image.convert("RGBA"), corner)
+        return Image.alpha_composite(below, layer)
+    below.paste(image.convert(below.mode), corner)
+    return below
+
+
+def blur(image: Image.Image, radius: float) -> Image.Image:
+    """Return ``image`` blurred; transparent pixels give no colour to their neighbours."""
+    if "A" not in image.getbands():
+        return image.filter(ImageFilter.GaussianBlur(radius))
+    premultiplied = image.convert("RGBa" if image.mode == "RGBA" else "La")
+    return premultiplied.filter(ImageFilter.GaussianBlur(radius)).convert(image.mode)
