@@ -78,7 +78,7 @@ def postgresql_server() -> Iterator[str]:
             server = [str(installed / "bin/postgres"), "-D", str(data), *options]
             process = subprocess.Popen(server, stdout=log, stderr=log, user=user, cwd="/")
         with _ended(process, signal.SIGQUIT):
-            ready = [installed / "bin/pg_isready", "-q", "-h", folder]
+            ready = [str(installed / "bin/pg_isready"), "-q", "-h", str(folder)]
             _until(lambda: subprocess.run(ready, check=False).returncode == 0, process)
             yield str(folder)
 

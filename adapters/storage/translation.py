@@ -5,6 +5,7 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http import HTTPStatus
 from typing import Final
 
 from obstore.exceptions import (
@@ -20,6 +21,8 @@ from jobs.files import InvalidKey, ObjectNotFound, StorageDenied, StorageUnavail
 
 LONGEST_PART: Final = 240
 """Bytes of a key between slashes: a file name has 255, and a file being written needs some."""
+
+REFUSED: Final = "the storage refused its credentials, or they may not do this: check them"
 
 OS_ERROR: Final = re.compile(r"\(os error (\d+)\)")
 HTTP_STATUS: Final = re.compile(r"status(?: code)?:? (\d{3})")
@@ -59,8 +62,7 @@ def translated(key: str, *, writing: bool = False) -> Iterator[None]:
             raise StorageDenied(msg) from None
         raise ObjectNotFound(f"there is no object {key!r} in the storage") from None
     except (PermissionDeniedError, UnauthenticatedError):
-        msg = "the storage refused its credentials, or they may not do this: check them"
-        raise StorageDenied(msg) from None
+        raise StorageDenied(REFUSED) from None
     except PreconditionError:
         msg = f"the object {key!r} was replaced while it was being read"
         raise StorageUnavailable(msg) from None
@@ -76,11 +78,11 @@ def _from_text(text: str, key: str) -> Exception:
     if match := OS_ERROR.search(text):
         return _from_number(int(match[1]), key)
     status = HTTP_STATUS.search(text)
-    return StorageUnavailable(
-        f"the storage failed with HTTP status {status[1]}"
-        if status
-        else "the storage can't be reached, or stopped answering"
-    )
+    if status is None:
+        return StorageUnavailable("the storage can't be reached, or stopped answering")
+    if int(status[1]) in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
+        return StorageDenied(REFUSED)
+    return StorageUnavailable(f"the storage failed with HTTP status {status[1]}")
 
 
 def _from_number(number: int, key: str) -> Exception:
