@@ -70,6 +70,8 @@ class Trend(Contract):
     days: tuple[date, ...]
     values: tuple[str, ...]
     before: tuple[str, ...] = ()
+    lead: int = 0
+    """How many of the days lie before the period: the run-up of a period too short to chart."""
 
 
 class Span(Contract):

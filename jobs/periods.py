@@ -116,6 +116,12 @@ class Period:
             return f"{first:%A}, {first.day} {first:%B %Y}"
         if self.end == add_months(first, 1) and first.day == 1:
             return f"{first:%B %Y}"
+        if self == Period(
+            start=date(first.year, 1, 1),
+            end=date(first.year + 1, 1, 1),
+            time_zone=self.time_zone,
+        ):
+            return str(first.year)
         if first.year != last.year:
             return f"{first.day} {first:%B %Y} – {last.day} {last:%B %Y}"
         if first.month != last.month:

@@ -1,8 +1,9 @@
 """Report jobs: figures over a range of local days, as files, mailed if asked for.
 
 Queue ``reports``. The steps: collect the figures in one snapshot of the database; render and store
-each format; deliver one mail to each address. Three attempts a step, 5 s then 10 s apart; half an
-hour in all. The same input over the same data gives the same bytes.
+each format; compose the mail and send it to each address, as ``email`` jobs. Three attempts a step,
+5 s then 10 s apart; a day in all, most of it for relays that say "later". The same input over the
+same data gives the same bytes.
 
 The types of report are the file pairs in ``templates/reports/``: ``<type>.sql`` has its queries,
 ``<type>.toml`` its layout.
@@ -193,7 +194,35 @@ class ReportResult(Contract):
     """Time of the newest record that the report's source held; null if it held none."""
     files: tuple[ReportFile, ...]
     delivered: int = 0
-    """Mails accepted by the mail server."""
+    """Mails that the relay took."""
+
+
+class DailyReports(Contract):
+    """What a schedule runs: reports that are due at its nominal time, each a job of its own."""
+
+    reports: Annotated[tuple[GenerateReport, ...], Field(min_length=1, max_length=20)]
+    time_zone: str = "UTC"
+    """Whose days are meant; a report of the same type is made once per local day."""
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        return zone(value).key
+
+
+class DailyReportsResult(Contract):
+    """What became of the reports."""
+
+    due: datetime
+    """The nominal time."""
+    made: tuple[str, ...]
+    """Ids of the jobs."""
+    already_made: tuple[str, ...] = ()
+    """Ids of jobs that an earlier run for the same day had begun."""
+
+
+class ScheduledReportsFailed(PermanentError):
+    """One or more of the reports that were due failed; the others were made."""
 
 
 class ReportUndefined(PermanentError):
@@ -242,7 +271,7 @@ REPORT: Final = JobKind(
     input=GenerateReport,
     result=ReportResult,
     queue=Queue.REPORTS,
-    deadline=timedelta(minutes=30),
+    deadline=timedelta(hours=24),
     steps={"reports.collect": COLLECT, "reports.render": RENDER, "reports.compose": COMPOSE},
     retention=Retention(completed=timedelta(hours=1), failed=timedelta(hours=24)),
     summarize=lambda job: f"{job.type} report, {job.period or f'{job.start} to {job.end}'}",

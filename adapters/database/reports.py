@@ -17,14 +17,25 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.database.engine import Database
 from adapters.database.metadata import from_micros, to_micros
-from adapters.reports.definitions import Definition, KeyFigure, Measure, TableLayout, load
+from adapters.reports.definitions import (
+    Definition,
+    KeyFigure,
+    Measure,
+    TableLayout,
+    TrendLayout,
+    load,
+)
 from jobs.figures import Column, Figures, Kind, Kpi, Span, Table, Trend
 from jobs.money import from_minor
-from jobs.periods import Period
+from jobs.periods import DAY, Period
 from jobs.reports import DEFINITIONS, Compare, GenerateReport, ReportQueryFailed
 
 MAX_ROWS: Final = 1_000
 """Of a table; more is an export, not a report."""
+
+DAYS_TO_CHART: Final = 7
+RUN_UP_DAYS: Final = 14
+"""Days in the chart of a shorter period, its own included."""
 
 SHARE_STEP: Final = Decimal("0.0001")
 
@@ -52,8 +63,23 @@ class ReportSource:
         definition = load(job.type, self.definitions)
         compared = period.previous() if job.compare is Compare.PREVIOUS else None
         async with self.database.snapshot() as connection:
-            reader = _Reader(connection, definition, tell, job, compared is not None)
+            reader = _Reader(
+                connection,
+                definition,
+                tell,
+                job,
+                compares=compared is not None,
+                lead=run_up(period),
+            )
             return await _collect(reader, definition, period, compared)
+
+
+def run_up(period: Period) -> Period | None:
+    """Return the days before a period of less than a week, so that its chart shows a course."""
+    if len(period.days) >= DAYS_TO_CHART:
+        return None
+    start = period.end - RUN_UP_DAYS * DAY
+    return Period(start=start, end=period.start, time_zone=period.time_zone)
 
 
 class _Reader:
@@ -65,17 +91,20 @@ class _Reader:
         definition: Definition,
         tell: Tell,
         job: GenerateReport,
+        *,
         compares: bool,
+        lead: Period | None,
     ) -> None:
         self.job = job
         self.daily = definition.daily
+        self.lead = lead
         self.currency = job.currency if definition.money else None
         self._connection = connection
         self._queries = definition.queries
         self._tell = tell
         self._done = 0
         twice = {"daily", "totals"} if compares else set()
-        self._total = len(self._queries) + len(twice & set(self._queries))
+        self._total = len(self._queries) + len(twice & set(self._queries)) + (lead is not None)
 
     async def rows(self, query: str, period: Period | None = None) -> Sequence[Row]:
         """Return the rows of a query over ``period``."""
@@ -131,6 +160,7 @@ async def _collect(
     newest = (await reader.rows("newest"))[0]["newest"]
     current = await _sums(reader, definition, period)
     before = await _sums(reader, definition, compared) if compared else None
+    lead = await reader.rows("daily", reader.lead) if reader.lead else ()
     tables = [
         _table(layout, await reader.rows(layout.query, period), current.sums, reader)
         for layout in definition.tables
@@ -148,7 +178,7 @@ async def _collect(
         data_as_of=None if newest is None else from_micros(int(newest)),
         empty=current.sums["records"] == 0,
         kpis=tuple(_kpi(kpi, current, before, reader.currency) for kpi in definition.kpis),
-        trend=_trend(definition, period, current, before, reader.currency),
+        trend=_trend(reader, definition.trend, period, lead, current, before),
         daily=_daily(definition, period, current, reader.currency),
         tables=tuple(tables),
         definitions=tuple(definition.definitions.items()),
@@ -237,25 +267,28 @@ def _value(kpi: KeyFigure, sums: Measures) -> Decimal | None:
 
 
 def _trend(
-    definition: Definition,
+    reader: _Reader,
+    layout: TrendLayout,
     period: Period,
+    lead: Sequence[Row],
     current: _Sums,
     before: _Sums | None,
-    currency: str | None,
 ) -> Trend:
-    layout = definition.trend
     if layout.value not in current.sums:
         raise ReportQueryFailed(f"the trend shows {layout.value!r}, which 'daily' does not give")
-    values, earlier = (
-        tuple(shown(row[layout.value], layout.kind, currency) for row in sums.daily) if sums else ()
-        for sums in (current, before)
-    )
+
+    def texts(rows: Sequence[Row]) -> tuple[str, ...]:
+        amounts = [reader.number("daily", row, layout.value) for row in rows]
+        return tuple(shown(amount, layout.kind, reader.currency) for amount in amounts)
+
+    days = [*(reader.lead.days if reader.lead else ()), *period.days]
     return Trend(
         title=layout.title,
         kind=layout.kind,
-        days=tuple(period.days),
-        values=values,
-        before=earlier,
+        days=tuple(days),
+        values=texts(lead) + texts(current.daily),
+        before=texts(before.daily) if before and not lead else (),
+        lead=len(lead),
     )
 
 

@@ -17,6 +17,9 @@ from adapters.database.metadata import to_micros
 from adapters.database.shop import customers, orders, products
 
 FIRST_DAY: Final = date(2025, 1, 1)
+OPENED: Final = date(2024, 7, 1)
+"""When the first customer joined."""
+GROWTH_DAYS: Final = 900
 CUSTOMERS: Final = 1_500
 CHUNK: Final = 2_000
 COUNTRIES: Final = {"DE": 38, "FR": 17, "AT": 11, "NL": 10, "IT": 9, "ES": 8, "US": 7}
@@ -46,7 +49,8 @@ async def load_demo(database: Database, until: datetime) -> int:
     Rows that are there stay as they are, so it can be repeated.
     """
     await _put(database, products, [_product(index) for index in range(len(PRODUCTS))])
-    await _put(database, customers, [_customer(index) for index in range(CUSTOMERS)])
+    joined = [_customer(index) for index in range(CUSTOMERS)]
+    await _put(database, customers, [c for c in joined if c["created_at"] <= to_micros(until)])
     days = (until.astimezone(UTC).date() - FIRST_DAY).days + 1
     made = 0
     rows: list[dict[str, Any]] = []
@@ -69,6 +73,7 @@ def day_of_orders(day: date) -> Iterator[dict[str, Any]]:
     weekend = 1.35 if day.isoweekday() > 5 else 1.0  # noqa: PLR2004  Saturday and Sunday
     christmas = 1.6 if day.month == 12 and day.day < 22 else 1.0  # noqa: PLR2004  the season
     growth = 1 + (day - FIRST_DAY).days / 900
+    known = customers_by(day)
     midnight = datetime(day.year, day.month, day.day, tzinfo=UTC)
     for index in range(int(random.gauss(42, 5) * weekend * christmas * growth)):
         item = min(int(random.expovariate(0.32)), len(PRODUCTS) - 1)
@@ -77,7 +82,7 @@ def day_of_orders(day: date) -> Iterator[dict[str, Any]]:
         hour = min(max(random.gauss(16.5, 4.2), 0), 23.98)
         yield {
             "id": f"ord_{day:%Y%m%d}_{index:04}",
-            "customer_id": f"cus_{int(random.triangular(0, CUSTOMERS, 120)):05}",
+            "customer_id": f"cus_{int(random.triangular(0, known, known * 0.1)):05}",
             "product_id": f"prd_{item:02}",
             "ordered_at": to_micros(midnight + timedelta(seconds=int(hour * 3600))),
             "status": _pick(random, STATUSES),
@@ -87,6 +92,11 @@ def day_of_orders(day: date) -> Iterator[dict[str, Any]]:
             "amount_minor": PRODUCTS[item][2] * quantity,
             "quantity": quantity,
         }
+
+
+def customers_by(day: date) -> int:
+    """Return how many customers had joined before ``day``."""
+    return int(CUSTOMERS * min(1.0, (day - OPENED).days / GROWTH_DAYS) ** 1.25)
 
 
 def _pick(random: Random, weights: dict[str, int]) -> str:
@@ -106,9 +116,9 @@ def _product(index: int) -> dict[str, Any]:
 
 def _customer(index: int) -> dict[str, Any]:
     random = Random(f"customer {index}")  # noqa: S311  repeatable, not secret
-    joined = datetime(2024, 7, 1, tzinfo=UTC) + timedelta(
-        seconds=int(86_400 * 900 * (index / CUSTOMERS) ** 0.8) + random.randrange(80_000)
-    )
+    day = OPENED + timedelta(days=int(GROWTH_DAYS * (index / CUSTOMERS) ** 0.8))
+    joined = datetime(day.year, day.month, day.day, tzinfo=UTC)
+    joined += timedelta(seconds=random.randrange(80_000))
     return {
         "id": f"cus_{index:05}",
         "email": f"customer{index}@example.com",

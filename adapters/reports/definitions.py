@@ -3,9 +3,9 @@
 import re
 import tomllib
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from jobs.figures import Better, Kind
 from jobs.reports import DEFINITIONS, ReportUndefined
@@ -55,6 +55,13 @@ class TableLayout(Part):
     columns: tuple[Measure, ...]
     share: str | None = None
     """Adds a column with each row's part of the period's sum of this figure."""
+
+    @model_validator(mode="after")
+    def _share_of_a_column(self) -> Self:
+        if self.share and self.share not in {column.key for column in self.columns}:
+            msg = f"'share' names {self.share!r}, which is no column of the table"
+            raise ValueError(msg)
+        return self
 
 
 class Definition(Part):

@@ -79,6 +79,7 @@ def test_months_are_compared_with_months_and_days_with_days(
     [
         (date(2027, 3, 28), date(2027, 3, 29), "Sunday, 28 March 2027"),
         (date(2027, 3, 1), date(2027, 4, 1), "March 2027"),
+        (date(2027, 1, 1), date(2028, 1, 1), "2027"),
         (date(2027, 3, 8), date(2027, 3, 15), "8–14 March 2027"),
         (date(2027, 3, 28), date(2027, 4, 4), "28 March – 3 April 2027"),
         (date(2026, 12, 28), date(2027, 1, 4), "28 December 2026 – 3 January 2027"),

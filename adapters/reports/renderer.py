@@ -1,0 +1,56 @@
+"""Renders the figures of a report in any of its formats, without touching the event loop."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from adapters.reports.charts import trend_png
+from adapters.reports.data import write_csv, write_json
+from adapters.reports.html import write_html
+from adapters.reports.pdf import write_pdf
+from adapters.reports.view import view
+from adapters.reports.words import say, say_change
+from adapters.reports.xlsx import write_xlsx
+from jobs.figures import Figures, Kpi
+from jobs.reports import ReportFormat
+
+
+@dataclass(frozen=True, slots=True)
+class ReportRenderer:
+    """The renderers, with the name that stands on the page."""
+
+    product_name: str
+
+    async def render(self, figures: Figures, report_format: ReportFormat) -> bytes:
+        """Return the file; the same figures give the same bytes.
+
+        Raises:
+            ReportUndefined: a template is wrong.
+        """
+        return await asyncio.to_thread(self._render, figures, report_format)
+
+    async def chart(self, figures: Figures) -> bytes:
+        """Return the report's chart as PNG."""
+        return await asyncio.to_thread(trend_png, figures.trend, figures.currency)
+
+    def summary(self, figures: Figures) -> Mapping[str, str]:
+        """Return the key figures as people read them, by label."""
+        return {kpi.label: _line(kpi, figures) for kpi in figures.kpis}
+
+    def _render(self, figures: Figures, report_format: ReportFormat) -> bytes:
+        match report_format:
+            case ReportFormat.PDF:
+                return write_pdf(figures, view(figures, self.product_name))
+            case ReportFormat.HTML:
+                return write_html(view(figures, self.product_name))
+            case ReportFormat.XLSX:
+                return write_xlsx(figures, self.product_name)
+            case ReportFormat.CSV:
+                return write_csv(figures)
+            case ReportFormat.JSON:
+                return write_json(figures)
+
+
+def _line(kpi: Kpi, figures: Figures) -> str:
+    value = say(kpi.value, kpi.kind, figures.currency)
+    return f"{value} ({say_change(kpi)})" if figures.compared else value
