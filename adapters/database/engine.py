@@ -170,6 +170,7 @@ def open_engine(
         "pool_size": pool_size,
         "max_overflow": 0,
         "pool_timeout": WAIT_S,
+        "execution_options": {"preserve_rowcount": True},  # PostgreSQL's inserts would tell -1
     }
     if parsed.get_backend_name() == "postgresql":
         return _postgresql(parsed, common)
