@@ -1,0 +1,47 @@
+"""Work of a step that blocks: done in a thread, with heartbeats from what it counts."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final, Protocol, TypeVar
+
+from temporalio import activity
+
+ResultT = TypeVar("ResultT")
+
+BEAT_S: Final = 1.0
+
+
+class Counting(Protocol):
+    """What the thread counts with, and is stopped by."""
+
+    done: int
+    stopped: bool
+
+
+async def in_thread(
+    work: Callable[[], ResultT], meter: Counting, beat: Callable[[int], None]
+) -> ResultT:
+    """Run ``work`` in a thread and return its result, with ``beat`` whenever ``meter`` has moved.
+
+    When the step is cancelled the thread is told through ``meter`` and waited for, so that nothing
+    works on after the step has ended.
+    """
+    running = asyncio.create_task(asyncio.to_thread(work))
+    seen = -1
+    try:
+        while True:
+            finished, _ = await asyncio.wait({running}, timeout=BEAT_S)
+            if finished:
+                return running.result()
+            if meter.done != seen:
+                seen = meter.done
+                beat(seen)
+    finally:
+        meter.stopped = True
+        await asyncio.wait({running})
+
+
+def job_folder() -> str:
+    """Return the running job's id as one part of a storage key."""
+    job_id = activity.info().workflow_id or ""
+    return "".join(c if (c.isalnum() and c.isascii()) or c in "._-@+" else "=" for c in job_id)

@@ -1,0 +1,21 @@
+"""The ledgers of imports and exports, and what they write and read.
+
+Importing this package puts its tables on the shared metadata.
+"""
+
+from adapters.database.transfers.imports import TABLES, Imports
+from adapters.database.transfers.tables import (
+    export_parts,
+    import_chunks,
+    import_rejects,
+    imports,
+)
+
+__all__ = [
+    "TABLES",
+    "Imports",
+    "export_parts",
+    "import_chunks",
+    "import_rejects",
+    "imports",
+]
