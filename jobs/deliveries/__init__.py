@@ -42,6 +42,10 @@ class EndpointWaiting(TransientError):
     """The endpoint takes no attempt now: its circuit is open, it asked for a pause, or is busy."""
 
 
+class AttemptSuperseded(TransientError):
+    """Another worker has taken the attempt over."""
+
+
 class DeliveryExhausted(PermanentError):
     """Every attempt of the schedule failed."""
 
