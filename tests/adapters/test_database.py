@@ -2,11 +2,13 @@
 
 import asyncio
 import sqlite3
+from collections.abc import AsyncIterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Column, Integer, Table, Text, delete, func, select, text, update
+from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.database import Database, engine
@@ -24,11 +26,13 @@ counters = Table(
 
 
 @pytest.fixture
-async def counting(database: Database) -> Database:
+async def counting(database: Database) -> AsyncIterator[Database]:
     """The database with an empty table ``counters``."""
     async with database.begin() as connection:
         await connection.run_sync(counters.create)
-    return database
+    yield database
+    async with database.begin() as connection:
+        await connection.run_sync(counters.drop)
 
 
 async def put(database: Database, name: str, value: int = 0) -> None:
@@ -196,16 +200,19 @@ async def test_the_database_is_checked(database: Database) -> None:
 async def test_connections_that_the_server_has_cut_are_replaced(
     postgresql: str, migrated_postgresql: str
 ) -> None:
-    database = Database.open(postgresql_url(postgresql, migrated_postgresql))
+    database = Database.open(migrated_postgresql)
     administration = Database.open(postgresql_url(postgresql, "postgres"))
     await database.check()
     async with administration.begin() as connection:
-        cut = text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name")
-        await connection.execute(cut, {"name": migrated_postgresql})
+        cut = text(
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = :name"
+        )
+        cut_off = await connection.scalar(cut, {"name": make_url(migrated_postgresql).database})
     await administration.close()
 
     await database.check()
     await database.close()
+    assert cut_off == 1
 
 
 async def test_a_transaction_of_a_frozen_worker_does_not_hold_its_rows_for_ever(

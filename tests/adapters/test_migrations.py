@@ -42,8 +42,8 @@ async def schema(url: str) -> set[str]:
 
 async def differences(url: str) -> list[Any]:
     """Return what a generated migration would still change at ``url``."""
-    for module in pkgutil.iter_modules(adapters.database.__path__):
-        importlib.import_module(f"adapters.database.{module.name}")
+    for module in pkgutil.walk_packages(adapters.database.__path__, "adapters.database."):
+        importlib.import_module(module.name)
 
     def compare(connection: Connection) -> list[Any]:
         options = {"compare_type": True, "compare_server_default": True}
