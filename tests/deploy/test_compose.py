@@ -24,7 +24,7 @@ from jobs.base import Queue
 from settings import FILE_SUFFIX, PREFIX, Settings
 from tests.servers import ServerMissingError, postgresql_server
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 PROFILES = ("core", "mail", "s3")
 MOUNTED_SECRETS = "/run/secrets"
