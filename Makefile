@@ -56,7 +56,8 @@ image-check: $(READY) ## Build the image without an engine and run it (root, bui
 	@deploy/image-check.sh
 
 clean: ## Remove .venv, caches and built files; jobs and files in .conveyor stay
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build \
+	  .image-check
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamp comes last, so an interrupted first run is taken up again. What uv can't do, for want of

@@ -1,12 +1,12 @@
 #!/bin/sh
 # Builds the image and runs it as its own user, without an engine and without a registry of images:
 # buildah on a base made by debootstrap. Needs root, buildah and debootstrap; takes some minutes the
-# first time, and keeps the base in build/image-check. `BASE=python:3.13-slim-bookworm` builds on
+# first time, and keeps the base in .image-check. `BASE=python:3.13-slim-bookworm` builds on
 # that image instead, where a registry can be reached. What chroot isolation can't show: memory
 # limits, a read-only root, the health check at work.
 set -eu
 cd "$(dirname "$0")/.."
-work=$PWD/build/image-check
+work=$PWD/.image-check
 python=$PWD/.venv/bin/python
 mkdir -p "$work/wheels"
 for tool in buildah debootstrap; do
