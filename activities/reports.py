@@ -10,6 +10,7 @@ from typing import Final, Protocol, TypeVar
 from temporalio import activity
 
 from activities import progress
+from activities.working import job_folder
 from jobs.base import Contract
 from jobs.figures import Figures
 from jobs.files import StoredObject
@@ -75,6 +76,7 @@ class Composed(Contract):
     attachments: tuple[str, ...]
     """Keys of the files that go with it."""
     chart_key: str | None
+    chart_text: str
 
 
 class Source(Protocol):
@@ -146,7 +148,7 @@ class ReportActivities:
         beats = _Beats(f"{job.type}, {period.words()}")
         figures = await beats.while_waiting(self.source.collect(job, period, beats.tell))
         data = figures.model_dump_json().encode()
-        key = f"jobs/{activity.info().workflow_id}/figures-{_hash(data)}.json"
+        key = f"jobs/{job_folder()}/figures-{_hash(data)}.json"
         await self.files.put(key, data)
         return Collected(
             figures_key=key,
@@ -172,13 +174,14 @@ class ReportActivities:
         beats.tell(0, 1, task.format)
         figures = await self._figures(task.figures_key)
         data = await beats.while_waiting(self.renderer.render(figures, task.format))
-        key = f"reports/{activity.info().workflow_id}/{task.name}-{_hash(data)}.{task.format}"
+        name = f"{task.name}.{task.format}"
+        key = f"reports/{job_folder()}/{_hash(data)}/{name}"
         await self.files.put(key, data)
         beats.tell(1, 1, task.format)
         return ReportFile(
             format=task.format,
             key=key,
-            name=f"{task.name}.{task.format}",
+            name=name,
             content_type=CONTENT_TYPES[task.format],
             bytes=len(data),
             sha256=hashlib.sha256(data).hexdigest(),
@@ -199,7 +202,7 @@ class ReportActivities:
         chart_key = None
         if not figures.empty:
             chart = await self.renderer.chart(figures)
-            chart_key = f"jobs/{activity.info().workflow_id}/{_hash(chart)}/chart.png"
+            chart_key = f"jobs/{job_folder()}/{_hash(chart)}/chart.png"
             await self.files.put(chart_key, chart)
         return Composed(
             title=figures.title,
@@ -210,6 +213,7 @@ class ReportActivities:
             links=links,
             attachments=tuple(file.key for file in task.files if file.name not in links),
             chart_key=chart_key,
+            chart_text=f"{figures.trend.title}, {figures.period.words}",
         )
 
     def all(self) -> Sequence[Callable[..., object]]:

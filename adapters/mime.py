@@ -74,6 +74,19 @@ def file_part(attachment: Attachment) -> bytes:
     return head.encode() + b"\r\n" + body
 
 
+def inline_part(picture: Attachment) -> bytes:
+    """Return a picture that the HTML shows under ``cid:`` and its name."""
+    kind = mimetypes.guess_type(picture.name)[0] or "application/octet-stream"
+    head = (
+        header("Content-Type", kind)
+        + "Content-Transfer-Encoding: base64\r\n"
+        + header("Content-ID", f"<{picture.name}>")
+        + header("Content-Disposition", f"inline; filename*=utf-8''{quote(picture.name, safe='')}")
+    )
+    body = base64.encodebytes(picture.content).replace(b"\n", b"\r\n")
+    return head.encode() + b"\r\n" + body
+
+
 def multipart(subtype: str, boundary: str, parts: Iterable[bytes]) -> bytes:
     """Return ``parts`` as one part.
 
@@ -88,18 +101,21 @@ def multipart(subtype: str, boundary: str, parts: Iterable[bytes]) -> bytes:
 def message(
     headers: Iterable[str], text: str, html: str, attachments: Sequence[Attachment], *, seed: str
 ) -> bytes:
-    """Return a whole message: mixed > (alternative > (text, HTML), files).
+    """Return a whole message: mixed > (alternative > (text, related > (HTML, pictures)), files).
 
     Args:
         headers: Lines made by ``header``.
         text: The plain text.
         html: The HTML.
-        attachments: Files to go with it.
+        attachments: Files to go with it; one whose name the HTML has after ``cid:`` is shown there.
         seed: ASCII letters and digits; makes the boundaries, the same for the same message.
     """
-    body = multipart(
-        "alternative", f"=_a{seed}", (text_part("plain", text), text_part("html", html))
-    )
-    if attachments:
-        body = multipart("mixed", f"=_m{seed}", (body, *map(file_part, attachments)))
+    shown = [attachment for attachment in attachments if f'"cid:{attachment.name}"' in html]
+    files = [attachment for attachment in attachments if attachment not in shown]
+    page = text_part("html", html)
+    if shown:
+        page = multipart("related", f"=_r{seed}", (page, *map(inline_part, shown)))
+    body = multipart("alternative", f"=_a{seed}", (text_part("plain", text), page))
+    if files:
+        body = multipart("mixed", f"=_m{seed}", (body, *map(file_part, files)))
     return "".join(headers).encode("utf-8") + b"MIME-Version: 1.0\r\n" + body

@@ -119,6 +119,10 @@ class ReportReady(TemplateData):
     figures: dict[Line, Line] = Field(default_factory=dict, max_length=20)
     files: dict[Line, Link] = Field(default_factory=dict, max_length=10)
     """Label and link of each file."""
+    chart: Line | None = None
+    """File name of the attached picture that the mail shows."""
+    chart_text: Line | None = None
+    """What the picture shows, for those who don't see it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

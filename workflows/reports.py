@@ -4,6 +4,7 @@ import asyncio
 from datetime import datetime, timedelta
 from typing import Final
 
+from pydantic import JsonValue
 from temporalio import workflow
 from temporalio.common import SearchAttributeKey
 from temporalio.exceptions import ChildWorkflowError, WorkflowAlreadyStartedError
@@ -121,19 +122,20 @@ class GenerateReportWorkflow(JobWorkflow):
 
 def mail(address: str, composed: Composed, expires_at: datetime) -> Email:
     """Return the mail of a report to one address."""
-    attachments = list(composed.attachments)
-    if composed.chart_key:
-        attachments.append(composed.chart_key)
+    chart = composed.chart_key
+    data: dict[str, JsonValue] = {
+        "title": composed.title,
+        "period": composed.period,
+        "figures": {**composed.figures},
+        "files": {**composed.links},
+    }
+    if chart:
+        data |= {"chart": chart.rpartition("/")[2], "chart_text": composed.chart_text}
     return Email(
         to=address,
         template="report-ready",
-        data={
-            "title": composed.title,
-            "period": composed.period,
-            "figures": composed.figures,
-            "files": composed.links,
-        },
-        attachments=attachments,
+        data=data,
+        attachments=[*composed.attachments, *([chart] if chart else [])],
         expires_at=expires_at,
     )
 
@@ -150,7 +152,8 @@ class DailyReportsWorkflow:
         """Make each report; the failure of one stops no other."""
         nominal = due_time()
         day = local_day(nominal, zone(due.time_zone))
-        schedule = workflow.info().typed_search_attributes.get(SCHEDULE_ID) or "by-hand"
+        info = workflow.info()
+        schedule = info.typed_search_attributes.get(SCHEDULE_ID) or info.workflow_id
         outcomes = await asyncio.gather(
             *(
                 self._make(self._fixed(job, nominal, due.time_zone), f"{schedule}-{job.type}-{day}")

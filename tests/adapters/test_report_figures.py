@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from adapters.database import Database, shop_demo, to_micros, traffic
+from adapters.database import Database, from_micros, shop_demo, to_micros, traffic
 from adapters.database.reports import ReportSource
 from adapters.database.shop import orders
 from jobs.figures import Figures
