@@ -38,6 +38,9 @@ LARGEST_IDLE_WAL_BYTES: Final = 64 * 1024 * 1024
 
 logger: Final = logging.getLogger(__name__)
 
+BULK_PRAGMAS: Final = ("cache_size=-65536", "wal_autocheckpoint=10000")
+"""Imports halve their time with room for an index's pages, and fewer copies of them to the file."""
+
 SQLITE_AWAY: Final = (
     "SQLITE_BUSY",
     "SQLITE_LOCKED",
@@ -189,6 +192,7 @@ def _sqlite(
             f"journal_size_limit={LARGEST_IDLE_WAL_BYTES}",
             f"foreign_keys={'ON' if enforce_references else 'OFF'}",
             f"query_only={'OFF' if writes else 'ON'}",
+            *(BULK_PRAGMAS if writes else ()),
         ),
     }
     engine = create_async_engine(url, connect_args=connect_args, **common)
