@@ -50,7 +50,7 @@ class Opened:
 def open_source(
     path: Path, limits: Limits, *, what: str = "source", on_animated: str = "first_frame"
 ) -> Opened:
-    """Read the header of the file at ``path``; no pixel is decoded.
+    """Read the header of the file at ``path``; of a PNG, whose Exif may stand last, all of it.
 
     Raises:
         Refusal: it is nothing that is read here, or more than is read here.
@@ -68,7 +68,10 @@ def open_source(
         if image.format in {"JPEG", "MPO"} and "progressive" in image.info:
             check_scans(path, limits.scans, what)
         frames = 1 if image.format == "MPO" else int(getattr(image, "n_frames", 1))
-    warnings = check_frames(frames, limits.frames, what, on_animated)
+        warnings = check_frames(frames, limits.frames, what, on_animated)
+        if image.format == "PNG":
+            # its getexif() would decode, and a failure there leaves a half picture that then passes
+            image.load()
     exif = read_exif(image)
     tag = exif.get(ORIENTATION, 1)
     orientation = tag if tag in geometry.TURNS else 1

@@ -69,10 +69,18 @@ class Scratch:
             return
         self._swept_at = now
         oldest = now - self.max_age.total_seconds()
-        for path in sorted(self.folder.glob("**/*"), reverse=True):  # contents before folders
+        for path in self._older_than(oldest):
+            with suppress(OSError):  # a folder with newer files, or gone meanwhile
+                path.rmdir() if path.is_dir() else path.unlink()
+
+    def _older_than(self, oldest: float) -> list[Path]:
+        """Return what was last written before ``oldest``, the contents of a folder before it."""
+        found = []
+        for path in sorted(self.folder.glob("**/*"), reverse=True):
             with suppress(OSError):  # another worker on this machine may sweep too
                 if path.stat().st_mtime < oldest:
-                    path.rmdir() if path.is_dir() else path.unlink()
+                    found.append(path)
+        return found
 
     def _kept_bytes(self) -> int:
         sizes = 0

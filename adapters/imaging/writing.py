@@ -22,6 +22,8 @@ AUTO: Final = {"jpeg": "jpeg", "png": "png", "webp": "webp", "avif": "avif"}
 """Output format by source format; the rest becomes PNG."""
 SHRINK: Final = 0.98
 ROUNDS: Final = 12
+CLIMB: Final = 8
+"""Steps of quality by which the final way of writing may beat a trial."""
 PREVIEW: Final = 16
 COPYRIGHT, ARTIST = 0x8298, 0x013B
 
@@ -197,21 +199,32 @@ def _best_quality(
     if quality is None:
         data = save(image, None, final=True)
         return (data, None) if len(data) <= target else None
-    low, high = min(quality, wish["min_quality"]), quality
-    best: int | None = None
-    while low <= high:
-        middle = (low + high + 1) // 2
-        if len(save(image, middle, final=False)) <= target:
-            best, low = middle, middle + 1
-        else:
-            high = middle - 1
-    while best is not None and best >= min(quality, wish["min_quality"]):
-        # the final way of writing is nearly always smaller than the trial's, but not by promise
-        data = save(image, best, final=True)
-        if len(data) <= target:
-            return data, best
-        best -= 1
-    return None
+    lowest = min(quality, wish["min_quality"])
+    trials = _Trials(image, save, target)
+    # trials are cheap and nearly always larger than the final way of writing, but not by promise
+    start = trials.highest(lowest, quality, final=False) or lowest
+    best = trials.highest(start, min(quality, start + CLIMB), final=True)
+    if best is None:
+        best = trials.highest(lowest, start - 1, final=True)
+    return None if best is None else (save(image, best, final=True), best)
+
+
+class _Trials:
+    """Looks for the highest quality whose file fits."""
+
+    def __init__(self, image: Image.Image, save: Save, target: int) -> None:
+        self.image, self.save, self.target = image, save, target
+
+    def highest(self, low: int, high: int, *, final: bool) -> int | None:
+        """Return the highest quality from ``low`` to ``high`` that fits, or None."""
+        best = None
+        while low <= high:
+            middle = (low + high + 1) // 2
+            if len(self.save(self.image, middle, final=final)) <= self.target:
+                best, low = middle, middle + 1
+            else:
+                high = middle - 1
+        return best
 
 
 def preview(image: Image.Image) -> str:
