@@ -11,6 +11,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Self, TypeVar
 
@@ -92,15 +93,22 @@ class Connection(aiosqlite.Connection):
 
     async def run(self, function: Callable[[sqlite3.Connection], ResultT]) -> ResultT:
         """Call ``function`` in the thread, after beginning the transaction that is due."""
-        if self._begin_by is not None:
+        begin_by, self._begin_by = self._begin_by, None
+        if begin_by is not None:
             self._may_be_open = True
-        result: ResultT = await self._execute(self._hop, function)  # type: ignore[no-untyped-call]  # the driver's
+        hop = partial(self._hop, begin_by, function)
+        result: ResultT = await self._execute(hop)  # type: ignore[no-untyped-call]  # the driver's
         return result
 
-    def _hop(self, function: Callable[[sqlite3.Connection], ResultT]) -> ResultT:
-        if self._begin_by is not None:
-            self._conn.execute(self._begin_by)
-            self._begin_by = None  # only now: a refused one is still due
+    def _hop(
+        self, begin_by: str | None, function: Callable[[sqlite3.Connection], ResultT]
+    ) -> ResultT:
+        if begin_by is not None:
+            try:
+                self._conn.execute(begin_by)
+            except sqlite3.Error:
+                self._begin_by = begin_by  # still due, should the caller go on
+                raise
         return function(self._conn)
 
     @override

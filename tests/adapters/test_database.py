@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import threading
 from collections.abc import AsyncIterator
 from contextlib import closing
 from pathlib import Path
@@ -13,9 +14,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.database import Database, engine
 from adapters.database.metadata import from_micros, metadata, to_micros
+from adapters.database.sqlite import connect
 from adapters.database.users import Users, load_demo
 from jobs.errors import DatabaseOutdated, DatabaseRefused, DatabaseUnavailable
 from tests.adapters.conftest import postgresql_url
+
+SIDES = ("left", "right")
 
 counters = Table(
     "counters",
@@ -179,18 +183,52 @@ async def test_a_cancelled_transaction_is_undone_and_holds_nothing(counting: Dat
     assert await names(counting) == ["b"]
 
 
-async def test_transactions_cancelled_at_any_moment_hold_nothing(counting: Database) -> None:
-    for turns in range(12):
-        task = asyncio.create_task(put(counting, f"cancelled-{turns}"))
-        for _ in range(turns):
+async def test_a_transaction_cancelled_at_any_moment_is_whole_or_undone(
+    counting: Database,
+) -> None:
+    async def write_two(name: str) -> None:
+        async with counting.begin() as connection:
+            for side in SIDES:
+                await connection.execute(counters.insert(), {"name": f"{name}-{side}", "value": 1})
+
+    for moment in range(60):
+        task = asyncio.create_task(write_two(f"{moment}"))
+        for _ in range(moment % 12):
             await asyncio.sleep(0)
+        await asyncio.sleep(moment // 12 * 0.0005)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+    await write_two("last")
 
-        await put(counting, f"kept-{turns}")
+    found = await names(counting)
+    halves = [{name.partition("-")[0] for name in found if side in name} for side in SIDES]
+    assert halves[0] == halves[1]
+    assert "last" in halves[0]
 
-    kept = [name for name in await names(counting) if name.startswith("kept")]
-    assert len(kept) == 12
+
+async def test_a_statement_that_sqlite_runs_after_its_task_was_cancelled_is_undone(
+    tmp_path: Path,
+) -> None:
+    path = str(tmp_path / "conveyor.db")
+    connection = connect(path, pragmas=(), timeout=1.0, isolation_level=None)
+    await connection
+    await connection.cursor().execute("CREATE TABLE t (x)")
+    thread_may_go_on = threading.Event()
+    connection._tx.put_nowait((None, thread_may_go_on.wait))
+
+    connection.begin_with_next("BEGIN IMMEDIATE")
+    task = asyncio.create_task(connection.cursor().execute("INSERT INTO t VALUES (1)"))
+    await asyncio.sleep(0)
+    task.cancel()
+    undoing = asyncio.create_task(connection.rollback())
+    await asyncio.sleep(0)
+    thread_may_go_on.set()
+    await undoing
+
+    count = await connection.cursor().execute("SELECT count(*) FROM t")
+    assert await count.fetchone() == (0,)
+    assert not connection.in_transaction
+    await connection.close()
 
 
 async def test_the_database_is_checked(database: Database) -> None:
