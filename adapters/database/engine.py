@@ -38,7 +38,7 @@ LARGEST_IDLE_WAL_BYTES: Final = 64 * 1024 * 1024
 
 logger: Final = logging.getLogger(__name__)
 
-BULK_PRAGMAS: Final = ("cache_size=-65536", "wal_autocheckpoint=10000")
+BULK_PRAGMAS: Final = ("cache_size=-32768", "wal_autocheckpoint=10000")
 """Imports halve their time with room for an index's pages, and fewer copies of them to the file."""
 
 SQLITE_AWAY: Final = (
