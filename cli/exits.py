@@ -21,6 +21,7 @@ CODES: Final = {
     "InvalidInputError": INVALID,
     "SettingsError": INVALID,
     "JobNotFoundError": NOT_FOUND,
+    "ScheduleNotFoundError": NOT_FOUND,
     "JobFailedError": FAILED,
     "JobCancelledError": CANCELLED,
     "ServerUnreachableError": UNREACHABLE,

@@ -16,6 +16,7 @@ Raised by ``JobClient`` and the doors, before or instead of a job::
     ConveyorError
     ├── InvalidInputError       names each field and the fix; nothing was started
     ├── JobNotFoundError
+    ├── ScheduleNotFoundError
     ├── ConflictError           the job id is taken, or the job's state forbids the act
     ├── ServerUnreachableError
     ├── WaitTimedOutError       the job goes on
@@ -122,6 +123,15 @@ class JobNotFoundError(ConveyorError):
             "`starter.py list` shows the jobs that are known"
         )
         self.job_id = job_id
+
+
+class ScheduleNotFoundError(ConveyorError):
+    """There is no schedule of that id."""
+
+    def __init__(self, schedule_id: str) -> None:
+        super().__init__(
+            f"no schedule {schedule_id!r}; `starter.py schedules list` shows those there are"
+        )
 
 
 class ConflictError(ConveyorError):
