@@ -45,7 +45,8 @@ buildah bud -q --isolation chroot --format docker --build-arg "BASE=$BASE" \
   --volume "$work/wheels:/wheels:ro" -t localhost/conveyor:check . >/dev/null
 
 container=$(buildah from localhost/conveyor:check)
-trap 'buildah rm "$container" >/dev/null; [ -z "${server:-}" ] || kill "$server"' EXIT
+trap 'buildah rm --all >/dev/null; buildah rmi --all --force >/dev/null
+  [ -z "${server:-}" ] || kill "$server"' EXIT
 inside() {
   # shellcheck disable=SC2086  # the option is several words
   command buildah --storage-driver vfs --root "$work/storage" --runroot "$work/run" \
@@ -66,6 +67,7 @@ command buildah --storage-driver vfs --root "$work/storage" --runroot "$work/run
   grep -q readyz
 
 echo "connecting it to a server"
+rm -rf "$work/server" "$work/address"
 "$python" -c '
 import asyncio, pathlib, sys
 from adapters import devserver
@@ -73,7 +75,7 @@ async def serve():
     async with await devserver.ensure(pathlib.Path(sys.argv[1]), port=0) as held:
         print(held.server.address, flush=True)
         await asyncio.Event().wait()
-asyncio.run(serve())' "$(mktemp -d)" > "$work/address" &
+asyncio.run(serve())' "$work/server" > "$work/address" &
 server=$!
 until [ -s "$work/address" ]; do sleep 0.2; done
 TEMPORAL_ADDRESS=$(cat "$work/address")

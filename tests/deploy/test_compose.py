@@ -5,11 +5,13 @@ import json
 import os
 import re
 import shutil
+import ssl
 import stat
 import subprocess
 import sys
 import tomllib
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +127,24 @@ def test_the_script_makes_every_secret_that_is_mounted_and_keeps_it(tmp_path: Pa
     assert run("sh", folder.parent / "make-secrets.sh").stdout == ""
     assert {path.name: path.read_text() for path in folder.iterdir()} == before
     assert stat.S_IMODE(folder.stat().st_mode) == stat.S_IRWXU
+
+
+def test_the_mail_catcher_is_trusted_by_its_certificate_under_its_name(tmp_path: Path) -> None:
+    folder = secrets(tmp_path / "deploy")
+    relay = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    relay.load_cert_chain(folder / "mail_certificate", folder / "mail_key")
+    worker = ssl.create_default_context(cafile=str(folder / "mail_certificate"))
+    to_relay, to_worker = ssl.MemoryBIO(), ssl.MemoryBIO()
+    ends = [
+        worker.wrap_bio(to_worker, to_relay, server_hostname="mail"),
+        relay.wrap_bio(to_relay, to_worker, server_side=True),
+    ]
+    for end in [*ends, *ends]:
+        with suppress(ssl.SSLWantReadError):
+            end.do_handshake()
+    peer = ends[0].getpeercert()
+    assert peer is not None
+    assert peer["subject"] == ((("commonName", "mail"),),)
 
 
 def test_every_file_that_is_mounted_exists() -> None:
