@@ -6,6 +6,8 @@ same in every deployment (timeouts, attempts, retention of a kind) is in ``jobs/
 """
 
 import difflib
+import ipaddress
+import json
 import os
 import re
 from datetime import timedelta
@@ -23,6 +25,8 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 from typing_extensions import override
+
+from jobs.webhooks.sources import WebhookSource
 
 PREFIX: Final = "CONVEYOR_"
 FILE_SUFFIX: Final = "_FILE"
@@ -60,6 +64,17 @@ def parse_duration(value: Any) -> Any:
     """Read ``30s``, ``5m`` or ``2h`` as a time span."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd])", value) if isinstance(value, str) else None
     return timedelta(seconds=float(match[1]) * UNITS_S[match[2]]) if match else value
+
+
+def parse_json(value: Any) -> Any:
+    """Read JSON text as the value that it writes."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except ValueError as error:
+        msg = f"is not JSON: {error}"
+        raise ValueError(msg) from None
 
 
 Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
@@ -153,6 +168,20 @@ class Settings(BaseSettings):
     shutdown_grace: Duration = timedelta(seconds=30)
     """How long a stopping worker lets running steps finish; below the platform's kill time."""
 
+    webhook_allowed_networks: Annotated[list[str], NoDecode] = Field(default_factory=list)
+    """Networks that deliveries may reach besides the public internet, ``127.0.0.0/8,::1/128``. For
+    tests, and for receivers of your own."""
+    webhook_allow_http: bool = False
+    """Accept endpoints at ``http:``."""
+    webhook_allow_ports: bool = False
+    """Accept endpoints at ports from 1024 on."""
+    webhook_sources: Annotated[
+        dict[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")], WebhookSource], NoDecode
+    ] = Field(default_factory=dict)
+    """Who may send webhooks here, as JSON, best given as a file:
+    ``{"github": {"scheme": "github", "secrets": ["..."]}}``. Schemes: standard, github, stripe,
+    slack, generic."""
+
     image_max_pixels: int = Field(default=64_000_000, ge=1)
     """Largest picture that is decoded, width times height."""
     image_max_bytes: int = Field(default=30_000_000, ge=1)
@@ -203,6 +232,23 @@ class Settings(BaseSettings):
     @classmethod
     def _read_pairs(cls, value: Any) -> Any:
         return parse_pairs(value)
+
+    @field_validator("webhook_sources", mode="before")
+    @classmethod
+    def _read_sources(cls, value: Any) -> Any:
+        return parse_json(value)
+
+    @field_validator("webhook_allowed_networks", mode="before")
+    @classmethod
+    def _read_networks(cls, value: Any) -> Any:
+        return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+
+    @field_validator("webhook_allowed_networks")
+    @classmethod
+    def _are_networks(cls, value: list[str]) -> list[str]:
+        for network in value:
+            ipaddress.ip_network(network)
+        return value
 
     @field_validator("secret_key")
     @classmethod

@@ -19,6 +19,7 @@ from jobs.events import (
     PublishEvent,
     canonical,
     full_body,
+    payload_key,
     thin_body,
 )
 from jobs.files import StoredObject
@@ -109,7 +110,7 @@ class EventActivities:
                 msg = "payload_ref: there is no such object in storage"
                 raise EventPayloadMissing(msg)
             return event.payload_ref
-        key = f"events/{event_id}/payload.json"
+        key = payload_key(event_id)
         await self.files.put(key, canonical(event.payload), create=True)
         return key
 

@@ -23,7 +23,6 @@ from jobs.base import (
     JobKind,
     Personal,
     Queue,
-    Retention,
     StoredFile,
 )
 from jobs.endpoints import EVENT_TYPE
@@ -130,6 +129,11 @@ def message_id(job_id: str) -> str:
     return f"event-{hashlib.sha256(job_id.encode()).hexdigest()[:40]}"
 
 
+def payload_key(event_id: str) -> str:
+    """Return where an event's data lie for receivers that fetch them."""
+    return f"events/{event_id}/payload.json"
+
+
 def canonical(data: Any) -> bytes:
     """Return ``data`` as the JSON bytes that are stored, signed and sent."""
     return json.dumps(data, separators=(",", ":"), ensure_ascii=False).encode()
@@ -172,7 +176,6 @@ EVENT: Final = JobKind(
     queue=Queue.WEBHOOKS,
     deadline=timedelta(days=31),
     steps={"events.publish": PUBLISH},
-    retention=Retention(completed=timedelta(hours=1), failed=timedelta(days=7)),
     summarize=lambda job: f"event **{job.event_type}**",
     example={
         "event_type": "invoice.paid",

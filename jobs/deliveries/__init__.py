@@ -18,7 +18,7 @@ from pydantic import Field
 from temporalio.common import RetryPolicy
 from temporalio.workflow import ActivityCancellationType, ActivityConfig
 
-from jobs.base import NEVER_RETRIED, Contract, Identifier, JobKind, Queue, Retention
+from jobs.base import NEVER_RETRIED, Contract, Identifier, JobKind, Queue
 from jobs.endpoints import DEFAULT_SCHEDULE, MAX_DELAY
 from jobs.errors import PermanentError, TransientError
 
@@ -187,7 +187,6 @@ DELIVERY: Final = JobKind(
     queue=Queue.WEBHOOKS,
     deadline=timedelta(days=30),
     steps={"deliveries.attempt": ATTEMPT, "deliveries.close": CLOSE},
-    retention=Retention(completed=timedelta(hours=1), failed=timedelta(days=7)),
     summarize=lambda job: f"deliver `{job.event_id}` to `{job.endpoint_id}`",
     example={"event_id": "event-0190b5a6", "endpoint_id": "ep_demo"},
 )

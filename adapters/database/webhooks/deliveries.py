@@ -48,6 +48,7 @@ PAUSED_RETRY: Final = timedelta(minutes=1)
 ABANDONED: Final = timedelta(hours=24)
 """An ordered endpoint's first delivery that long overdue holds up the rest no more: its job was
 terminated."""
+MISSED: Final = (DeliveryState.FAILED, DeliveryState.ENDPOINT_DISABLED)
 GONE: Final = "it answered 410"
 FAILING: Final = "no success for five days"
 
@@ -238,7 +239,6 @@ class DeliveryLog:
                 )
             )
             if recorded.rowcount != 1:
-                await connection.rollback()
                 msg = "another worker has taken this attempt over"
                 raise AttemptSuperseded(msg)
             await _set_delivery(connection, attempt, outcome, now)
@@ -260,25 +260,46 @@ class DeliveryLog:
             await connection.execute(change)
 
     async def of_endpoint(
-        self,
-        endpoint_id: str,
-        *,
-        state: DeliveryState | None = None,
-        since: datetime | None = None,
-        event_type: str | None = None,
-        limit: int = 100,
+        self, endpoint_id: str, *, state: DeliveryState | None = None, limit: int = 100
     ) -> Sequence[DeliveryRecord]:
         """Return deliveries to an endpoint, newest first."""
         query = select(deliveries).where(deliveries.c.endpoint_id == endpoint_id)
         if state is not None:
             query = query.where(deliveries.c.state == state)
+        query = query.order_by(deliveries.c.created_at.desc(), deliveries.c.id.desc()).limit(limit)
+        async with self.database.snapshot() as connection:
+            return [_delivery(row) for row in await connection.execute(query)]
+
+    async def missed(
+        self,
+        endpoint_id: str,
+        *,
+        since: datetime | None = None,
+        event_type: str | None = None,
+        limit: int = 100,
+    ) -> Sequence[DeliveryRecord]:
+        """Return deliveries that failed and were not made again since, oldest first."""
+        other = deliveries.alias()
+        again = (
+            select(other.c.id)
+            .where(
+                other.c.event_id == deliveries.c.event_id,
+                other.c.endpoint_id == deliveries.c.endpoint_id,
+                other.c.created_at > deliveries.c.created_at,
+            )
+            .exists()
+        )
+        query = select(deliveries).where(
+            deliveries.c.endpoint_id == endpoint_id, deliveries.c.state.in_(MISSED), ~again
+        )
         if since is not None:
             query = query.where(deliveries.c.created_at >= to_micros(since))
         if event_type is not None:
             query = query.where(deliveries.c.event_type == event_type)
-        query = query.order_by(deliveries.c.created_at.desc(), deliveries.c.id.desc()).limit(limit)
+        oldest = (deliveries.c.occurred_at, deliveries.c.id)
         async with self.database.snapshot() as connection:
-            return [_delivery(row) for row in await connection.execute(query)]
+            rows = await connection.execute(query.order_by(*oldest).limit(limit))
+            return [_delivery(row) for row in rows]
 
     async def find(self, delivery_id: str) -> DeliveryRecord | None:
         """Return one delivery."""

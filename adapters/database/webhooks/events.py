@@ -14,7 +14,8 @@ from adapters.database.webhooks.endpoints import read_endpoint
 from adapters.database.webhooks.tables import deliveries, endpoints, events
 from jobs.deliveries import MAX_ORDERED_QUEUE, DeliveryState
 from jobs.endpoints import Endpoint, EndpointState, subscribes
-from jobs.events import EventRecord, Fanout, Target
+from jobs.events import EventRecord, Fanout, Target, payload_key
+from jobs.webhooks.stored import Pruned
 
 OPEN: Final = (DeliveryState.PENDING, DeliveryState.DELIVERING, DeliveryState.WAITING)
 
@@ -90,13 +91,15 @@ class Events:
             refused=len(full),
         )
 
-    async def prune(self, before: datetime) -> int:
+    async def prune(self, before: datetime) -> Pruned:
         """Delete events from before that instant, with their deliveries and attempts."""
+        old = events.c.created_at < to_micros(before)
+        both = (events.c.full_body.is_not(None), events.c.thin_body.is_not(None))
         async with self.database.begin() as connection:
-            gone = await connection.execute(
-                delete(events).where(events.c.created_at < to_micros(before))
-            )
-        return gone.rowcount
+            stored = await connection.execute(select(events.c.id).where(old, *both))
+            keys = [payload_key(event_id) for event_id in stored.scalars()]
+            gone = await connection.execute(delete(events).where(old))
+        return Pruned(gone.rowcount, keys)
 
 
 def delivery_id(event_id: str, endpoint_id: str) -> str:
