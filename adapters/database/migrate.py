@@ -50,7 +50,7 @@ async def pending(url: str) -> list[str]:
     everything = [script.revision for script in reversed([*_scripts().walk_revisions()])]
     if parsed.get_backend_name() == "sqlite" and not Path(parsed.database or "").exists():  # noqa: ASYNC240 - one stat
         return everything
-    engine = open_engine(url, pool_size=1)
+    engine = open_engine(url, pool_size=1, writes=False)
     try:
         with translated():
             async with engine.connect() as connection:

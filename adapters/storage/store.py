@@ -258,6 +258,13 @@ class Storage:
     async def _create_large(
         self, key: str, size: int, chunks: AsyncIterator[bytes]
     ) -> StoredObject:
+        if await self.stat(key) is not None:  # an earlier attempt's: no need to send it again
+            await self._expect_size(key, size)
+            digest = Digest()
+            async for chunk in chunks:
+                await digest.update(chunk)
+            await self._settle(key)
+            return digest.of(key)
         # Put-if-absent takes one request, with all of it in memory; so upload aside, then copy
         # inside the store, which can refuse to overwrite.
         staged = f"{STAGING}/{uuid4().hex}"
