@@ -2,7 +2,13 @@
 
 import typer
 
-from cli import demo, dev, jobs, kinds, listing, submit, system
+from cli.demo import demo
+from cli.dev import dev
+from cli.jobs import cancel, logs, open_job, result, status
+from cli.kinds import show_kinds
+from cli.listing import list_jobs, stats
+from cli.submit import submit
+from cli.system import health, setup
 
 app = typer.Typer(
     name="starter.py",
@@ -16,16 +22,16 @@ WORK = "Jobs"
 LOOK = "Looking around"
 RUN = "Running Conveyor"
 
-app.command("submit", rich_help_panel=WORK)(submit.submit)
-app.command("status", rich_help_panel=WORK)(jobs.status)
-app.command("logs", rich_help_panel=WORK)(jobs.logs)
-app.command("result", rich_help_panel=WORK)(jobs.result)
-app.command("open", rich_help_panel=WORK)(jobs.open_job)
-app.command("cancel", rich_help_panel=WORK)(jobs.cancel)
-app.command("list", rich_help_panel=LOOK)(listing.list_jobs)
-app.command("stats", rich_help_panel=LOOK)(listing.stats)
-app.command("kinds", rich_help_panel=LOOK)(kinds.show_kinds)
-app.command("health", rich_help_panel=RUN)(system.health)
-app.command("setup", rich_help_panel=RUN)(system.setup)
-app.command("demo", rich_help_panel=RUN)(demo.demo)
-app.command("dev", rich_help_panel=RUN)(dev.dev)
+app.command("submit", rich_help_panel=WORK)(submit)
+app.command("status", rich_help_panel=WORK)(status)
+app.command("logs", rich_help_panel=WORK)(logs)
+app.command("result", rich_help_panel=WORK)(result)
+app.command("open", rich_help_panel=WORK)(open_job)
+app.command("cancel", rich_help_panel=WORK)(cancel)
+app.command("list", rich_help_panel=LOOK)(list_jobs)
+app.command("stats", rich_help_panel=LOOK)(stats)
+app.command("kinds", rich_help_panel=LOOK)(show_kinds)
+app.command("health", rich_help_panel=RUN)(health)
+app.command("setup", rich_help_panel=RUN)(setup)
+app.command("demo", rich_help_panel=RUN)(demo)
+app.command("dev", rich_help_panel=RUN)(dev)

@@ -4,6 +4,7 @@ import shutil
 import sys
 import uuid
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,9 @@ SERVER_OPTIONS = [
     )
     for option in ("--dynamic-config-value", value)
 ]
+
+HEARTBEAT_INTERVAL = timedelta(milliseconds=100)
+"""How often progress reaches the server in tests."""
 
 RUNNER = SandboxedWorkflowRunner(
     restrictions=SandboxRestrictions.default.with_passthrough_modules("jobs", "activities")

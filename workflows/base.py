@@ -46,7 +46,8 @@ class JobWorkflow:
         """Run one activity and return its result.
 
         A step cut by its worker's shutdown runs again without counting, and so does one whose
-        worker vanished, up to ``MAX_LOST_WORKERS`` times.
+        worker vanished, up to ``MAX_LOST_WORKERS`` times. A cancelled job ends when its step has
+        stopped, so that nothing happens after it is seen to be cancelled.
 
         Args:
             activity: The method of an activities class.
@@ -60,6 +61,7 @@ class JobWorkflow:
             ActivityError: The step failed for good.
         """
         config: ActivityConfig = {
+            "cancellation_type": workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
             **options,
             "summary": summary,
             "activity_id": "{}of{}".format(*place),

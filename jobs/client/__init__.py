@@ -21,7 +21,7 @@ from jobs.client.listing import Count, JobFilter, JobPage
 from jobs.client.logs import LogLine, logs
 from jobs.client.submission import OnConflict, Submission
 from jobs.errors import ConflictError, JobCancelledError, JobFailedError, WaitTimedOutError
-from jobs.status import JobState, JobStatus
+from jobs.status import JobState, JobStatus, derive_state
 
 __all__ = [
     "Count",
@@ -162,5 +162,9 @@ class JobClient:
         Raises:
             ConflictError: It has already ended.
         """
+        state = derive_state(await reading.describe(self.temporal, job_id))
+        if state.final:
+            msg = f"job {job_id!r} has already ended: it is {state}"
+            raise ConflictError(msg)
         with translated_errors(job_id):
             await self.temporal.get_workflow_handle(job_id).cancel(rpc_timeout=RPC_TIMEOUT)

@@ -12,7 +12,7 @@ from temporalio.runtime import Runtime
 from temporalio.service import RPCError, RPCStatusCode
 
 from jobs.converter import DATA_CONVERTER
-from jobs.errors import ConflictError, JobNotFoundError, ServerUnreachableError
+from jobs.errors import JobNotFoundError, ServerUnreachableError
 
 DEFAULT_ADDRESS: Final = "localhost:7233"
 CONNECT_TIMEOUT: Final = timedelta(seconds=10)
@@ -80,9 +80,6 @@ def translated_errors(job_id: str = "") -> Iterator[None]:
         if error.status in UNREACHABLE:
             msg = f"the Temporal server does not answer: {error.message}"
             raise ServerUnreachableError(msg) from None
-        if error.status is RPCStatusCode.NOT_FOUND and "already completed" in error.message:
-            msg = f"job {job_id!r} has already ended"
-            raise ConflictError(msg) from None
         if error.status is RPCStatusCode.NOT_FOUND and "namespace" not in error.message.lower():
             raise JobNotFoundError(job_id) from None
         raise
