@@ -37,12 +37,29 @@ class ScheduledRun(Contract):
 
     def words(self) -> str:
         """Return a line about the run, without its schedule's name."""
-        what = {
+        return f"{self.nominal:%Y-%m-%d %H:%M} UTC {self.trouble()}"
+
+    def trouble(self) -> str:
+        """Return what became of the run, as the end of a sentence."""
+        return {
             RunState.MISSED: "did not start",
             RunState.LATE: "is not done yet",
             RunState.FAILED: "failed",
         }.get(self.state, str(self.state))
-        return f"{self.nominal:%Y-%m-%d %H:%M} UTC {what}"
+
+    def advice(self) -> str:
+        """Return what to do about a run that went wrong."""
+        if self.state is RunState.MISSED:
+            day = f"{self.nominal:%Y-%m-%dT%H:%MZ}"
+            return (
+                "The server was away longer than the schedule's catch-up window, or the run before "
+                f"was still going on. Make up for it with: starter.py schedules backfill "
+                f"{self.schedule} --from {day} --to {day}"
+            )
+        return (
+            f"See why with: starter.py explain {self.job_id}, and try it again with: "
+            f"starter.py retry {self.job_id}"
+        )
 
 
 class WatchSchedules(Contract):
@@ -55,3 +72,10 @@ class Alarms(Contract):
     """What the watch found."""
 
     runs: tuple[ScheduledRun, ...]
+
+
+class Alert(Contract):
+    """One alert to raise."""
+
+    run: ScheduledRun
+    to: tuple[MailAddress, ...] = ()
