@@ -67,8 +67,7 @@ def test_every_queue_has_workers_that_scale_by_its_backlog_and_survive_a_drain(
         trigger = scaler["spec"]["triggers"][0]["metadata"]
         assert scaler["spec"]["scaleTargetRef"]["name"] == name
         assert trigger["taskQueue"] == workers[name]
-        assert trigger["endpoint"] == server["TEMPORAL_ADDRESS"]
-        assert trigger["namespace"] == server["TEMPORAL_NAMESPACE"]
+        assert {trigger["endpointFromEnv"], trigger["namespaceFromEnv"]} <= set(server)
     for name, budget in of("PodDisruptionBudget", manifests).items():
         labels = of("Deployment", manifests)[name]["spec"]["template"]["metadata"]["labels"]
         assert budget["spec"]["selector"]["matchLabels"] == labels
