@@ -81,6 +81,7 @@ def worker_environment(config: Mapping[str, Any]) -> dict[str, str]:
             {"postgres", "temporal", "temporal-ui", "worker", "worker-images", "worker-data"}
             | ONE_SHOT,
         ),
+        ("workers", {"setup", "worker", "worker-images", "worker-data"}),
         ("mail", {"mail"}),
         ("s3", {"s3"}),
     ],
