@@ -2,34 +2,46 @@
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator, Callable, Sequence
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
 from temporalio.client import Client
 from temporalio.worker import Worker
 
 from activities.deliveries import DeliveryActivities
 from activities.events import EventActivities
+from activities.handlers import ALL
+from activities.handlers.registry import Handler, Handlers
+from activities.handlers.tools import Tools
+from activities.webhooks import WebhookActivities
 from adapters.database import Database, migrate
 from adapters.database.webhooks.deliveries import DeliveryLog
+from adapters.database.webhooks.effects import OrderBook, PushLog
 from adapters.database.webhooks.endpoints import Endpoints
 from adapters.database.webhooks.events import Events, delivery_id
+from adapters.database.webhooks.inbound import InboundEvents
 from adapters.sealing import SecretBox
 from adapters.storage import Storage
 from jobs.base import Queue
+from jobs.client.webhooks import InboundStarter
 from jobs.deliveries import DeliverWebhook
 from jobs.deliveries.answers import Answer
 from jobs.endpoints import Endpoint, NewEndpoint
 from jobs.events import EventRecord, full_body
 from jobs.signatures import standard
 from jobs.signatures.standard import SignatureAlgorithm
+from jobs.webhooks.door import InboundDoor
+from jobs.webhooks.sources import WebhookSource
 from tests.conftest import RUNNER
 from workflows.deliveries import DeliverWebhookWorkflow
 from workflows.events import PublishEventWorkflow
+from workflows.webhooks import ProcessWebhookWorkflow, SweepWebhooksWorkflow
 
 OWNER = "acme"
 NOW = datetime(2026, 11, 24, 8, tzinfo=UTC)
@@ -76,6 +88,7 @@ class House:
     storage: Storage
     sender: ScriptedSender = field(default_factory=ScriptedSender)
     box: SecretBox = field(default_factory=lambda: SecretBox(b"k" * 32, "test"))
+    handlers: Sequence[Handler] = ALL
 
     @property
     def endpoints(self) -> Endpoints:
@@ -88,6 +101,21 @@ class House:
     @property
     def events(self) -> Events:
         return Events(self.database)
+
+    @property
+    def inbound(self) -> InboundEvents:
+        return InboundEvents(self.database)
+
+    @property
+    def tools(self) -> Tools:
+        return Tools(pushes=PushLog(self.database), orders=OrderBook(self.database))
+
+    def door(
+        self, client: Client, sources: Mapping[str, WebhookSource], *, now: float | None = None
+    ) -> InboundDoor:
+        """Return the door as the command line and the API open it."""
+        clock = time.time if now is None else (lambda: now)
+        return InboundDoor(sources, self.inbound, self.storage, InboundStarter(client), clock=clock)
 
     async def add_endpoint(self, name: str, **options: Any) -> tuple[Endpoint, str]:
         """Register an endpoint and return it with its key."""
@@ -115,19 +143,25 @@ class House:
         ]
 
     @asynccontextmanager
-    async def worker(
-        self, client: Client, *, more: Sequence[Callable[..., object]] = ()
-    ) -> AsyncIterator[Worker]:
+    async def worker(self, client: Client) -> AsyncIterator[Worker]:
         """Run the workflows and steps of webhooks."""
+        inbound = WebhookActivities(
+            self.inbound, self.events, self.storage, Handlers(self.handlers), self.tools
+        )
         steps = [
+            *inbound.all(),
             *DeliveryActivities(self.log, self.sender).all(),
             *EventActivities(self.events, self.storage, "https://conveyor.example.com").all(),
-            *more,
         ]
         async with Worker(
             client,
             task_queue=Queue.WEBHOOKS,
-            workflows=[DeliverWebhookWorkflow, PublishEventWorkflow],
+            workflows=[
+                DeliverWebhookWorkflow,
+                PublishEventWorkflow,
+                ProcessWebhookWorkflow,
+                SweepWebhooksWorkflow,
+            ],
             activities=steps,
             workflow_runner=RUNNER,
             max_heartbeat_throttle_interval=timedelta(seconds=1),
@@ -135,27 +169,24 @@ class House:
         ) as worker:
             yield worker
 
-    @asynccontextmanager
-    async def closing(self) -> AsyncIterator["House"]:
-        try:
-            yield self
-        finally:
-            await self.database.close()
 
-
-def job_id(job: DeliverWebhook) -> str:
-    return delivery_id(job.event_id, job.endpoint_id)
-
-
-async def make_template(folder: Path) -> Path:
-    """Make a migrated SQLite file, to be copied."""
-    path = folder / "conveyor.db"
+@pytest.fixture(scope="session")
+async def webhook_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated SQLite file, to be copied."""
+    path = tmp_path_factory.mktemp("webhooks") / "conveyor.db"
     await migrate(f"sqlite:///{path}")
     return path
 
 
-def open_house(template: Path, folder: Path) -> House:
-    """Open a house over a copy of ``template``."""
-    path = folder / "conveyor.db"
-    shutil.copyfile(template, path)
-    return House(Database.open(f"sqlite:///{path}"), Storage.open("memory:"))
+@pytest.fixture
+async def house(webhook_template: Path, tmp_path: Path) -> AsyncIterator[House]:
+    """A house of the test's own."""
+    path = tmp_path / "conveyor.db"
+    shutil.copyfile(webhook_template, path)
+    database = Database.open(f"sqlite:///{path}")
+    yield House(database, Storage.open("memory:"))
+    await database.close()
+
+
+def job_id(job: DeliverWebhook) -> str:
+    return delivery_id(job.event_id, job.endpoint_id)

@@ -2,9 +2,7 @@
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from temporalio.api.enums.v1 import EventType
@@ -12,24 +10,13 @@ from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 from temporalio.exceptions import ApplicationError, CancelledError
 
 from jobs.base import Queue
-from jobs.deliveries import DELIVERY, DeliverWebhook, Delivery, DeliveryState
+from jobs.deliveries import DeliverWebhook, Delivery, DeliveryState
 from jobs.deliveries.answers import Answer
 from jobs.endpoints import EndpointState
-from tests.webhooks import House, job_id, make_template, open_house, statuses
+from tests.webhooks import House, job_id, statuses
 from workflows.deliveries import DeliverWebhookWorkflow
 
 FAST = [timedelta(0), timedelta(seconds=1), timedelta(seconds=2)]
-
-
-@pytest.fixture(scope="session")
-async def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return await make_template(tmp_path_factory.mktemp("webhooks"))
-
-
-@pytest.fixture
-async def house(template: Path, tmp_path: Path) -> AsyncIterator[House]:
-    async with open_house(template, tmp_path).closing() as house:
-        yield house
 
 
 async def start(
@@ -278,7 +265,3 @@ async def until_waiting(house: House, job: DeliverWebhook) -> None:
         if record is not None and record.state is DeliveryState.WAITING:
             return
         await asyncio.sleep(0.02)
-
-
-def test_the_kind_names_its_workflow() -> None:
-    assert DELIVERY.workflow == "DeliverWebhook"
