@@ -2,6 +2,7 @@
 
 import typer
 
+from cli import schedules
 from cli.demo import demo
 from cli.dev import dev
 from cli.jobs import cancel, logs, open_job, result, status
@@ -35,3 +36,4 @@ app.command("health", rich_help_panel=RUN)(health)
 app.command("setup", rich_help_panel=RUN)(setup)
 app.command("demo", rich_help_panel=RUN)(demo)
 app.command("dev", rich_help_panel=RUN)(dev)
+app.add_typer(schedules.app, name="schedules", rich_help_panel=RUN)

@@ -41,6 +41,11 @@ OURS: Final = "conveyor"
 """Memo that tells our schedules from others of the namespace."""
 
 
+FIRST_SPAN: Final = timedelta(days=2)
+LONGEST_SPAN: Final = timedelta(days=5 * 366)
+"""How far ahead firings are looked for: beyond the next 29 February."""
+
+
 class Change(Contract):
     """What ``apply`` did, or would do, to one schedule."""
 
@@ -183,6 +188,15 @@ class ScheduleClient:
         """Return the nominal times from ``start`` to ``end``, as the server sees them."""
         with _found(schedule_id):
             return await matching_times(self.temporal, schedule_id, start, end)
+
+    async def upcoming(self, schedule_id: str, start: datetime, count: int) -> Sequence[datetime]:
+        """Return the first ``count`` nominal times from ``start`` on."""
+        span = FIRST_SPAN
+        times = await self.preview(schedule_id, start, start + span)
+        while len(times) < count and span < LONGEST_SPAN:
+            span *= 4
+            times = await self.preview(schedule_id, start, start + span)
+        return times[:count]
 
     async def delete(self, schedule_id: str) -> None:
         """Delete a schedule; what runs goes on."""
