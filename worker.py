@@ -5,7 +5,6 @@ The only module that joins workflows, activities and adapters.
 
 import os
 import signal
-import sys
 
 STOPPED_BEFORE_START = 0
 
@@ -20,34 +19,44 @@ if __name__ == "__main__":  # before the imports, which take a second
     signal.signal(signal.SIGINT, _leave_early)
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
 from temporalio.client import Client
-from temporalio.runtime import Runtime
 from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 import settings as environment
+from activities.emails import EmailActivities
 from activities.failures import FailureActivities
+from activities.images import ImageActivities
 from activities.interceptor import StepInterceptor
-from adapters import devserver, telemetry
-from adapters.database import Database, migrate, pending
-from adapters.storage import Storage
+from adapters import telemetry
+from adapters.database.emails import EmailLedger
+from adapters.database.images import Images
+from adapters.database.password_resets import PasswordResets
+from adapters.database.users import Users
 from cli import serving
 from cli.exits import run_to_exit
+from cli.output import say
 from cli.serving import Options
-from jobs import kinds
+from cli.temporal_server import temporal_server
 from jobs._version import __version__
 from jobs.base import JobKind, Queue
-from jobs.client import connect, connection, reading
-from settings import Settings, SettingsError
+from jobs.client import connect, reading
+from jobs.emails import EMAIL
+from jobs.images import IMAGE
+from jobs.reminders import REMINDER
+from opening import Adapters, open_adapters
+from settings import Settings
+from workflows.emails import SendEmailWorkflow
+from workflows.images import ProcessImageWorkflow
 from workflows.interceptor import FinalFailureInterceptor
+from workflows.reminders import SendReminderWorkflow
 
 STICKY_TIMEOUT: Final = timedelta(seconds=3)
 """How long a killed worker's workflows wait for it before another takes them."""
@@ -73,59 +82,46 @@ class Wiring:
     activities: Sequence[Callable[..., object]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Adapters:
-    """Everything open that steps need."""
-
-    settings: Settings
-    storage: Storage
-    database: Database
-
-
 def wire(adapters: Adapters) -> Sequence[Wiring]:
     """Join every kind to its workflow and its steps."""
-    return ()
+    return (*wire_emails(adapters), *wire_images(adapters))
 
 
-@asynccontextmanager
-async def open_adapters(settings: Settings) -> AsyncIterator[Adapters]:
-    """Open everything that steps need, and close it afterwards.
+def wire_emails(adapters: Adapters) -> Sequence[Wiring]:
+    """Join the kinds that send mail."""
+    emails = EmailActivities(
+        mailer=adapters.mailer,
+        composer=adapters.composer,
+        ledger=EmailLedger(adapters.database),
+        resets=PasswordResets(adapters.database),
+        users=Users(adapters.database),
+        files=adapters.storage,
+        tokens=adapters.mail_tokens,
+        public_url=adapters.settings.public_url,
+    )
+    return (
+        Wiring(EMAIL, SendEmailWorkflow, emails.all()),
+        Wiring(REMINDER, SendReminderWorkflow, ()),
+    )
 
-    Raises:
-        SettingsError: the database lacks migrations, or an address can't be used.
-    """
-    if settings.database_url is None:
-        settings.data_dir.mkdir(parents=True, exist_ok=True)
-        await migrate(settings.database)
-    elif missing := await pending(settings.database):
-        msg = (
-            f"CONVEYOR_DATABASE_URL: the database lacks {len(missing)} migrations "
-            f"({', '.join(missing)}): run `python starter.py setup`"
-        )
-        raise SettingsError(msg)
-    async with AsyncExitStack() as stack:
-        database = Database.open(settings.database, pool_size=settings.database_pool_size)
-        stack.push_async_callback(database.close)
-        yield Adapters(
-            settings=settings,
-            database=database,
-            storage=Storage.open(settings.storage, **settings.storage_options),
-        )
+
+def wire_images(adapters: Adapters) -> Sequence[Wiring]:
+    """Join the kind that processes pictures."""
+    images = ImageActivities(
+        storage=adapters.storage,
+        engine=adapters.image_pool,
+        scratch=adapters.scratch,
+        catalog=Images(adapters.database),
+        max_bytes=adapters.settings.image_max_bytes,
+        remote_storage=adapters.settings.storage.startswith("s3:"),
+    )
+    return (Wiring(IMAGE, ProcessImageWorkflow, images.all()),)
 
 
 def slots_of(settings: Settings, options: Options) -> Mapping[Queue, int]:
     """Return how many steps of each queue run at once; the command line wins."""
     chosen = {**settings.slots, **options.slots}
     return {queue: chosen.get(queue, DEFAULT_SLOTS[queue]) for queue in Queue}
-
-
-@dataclass(frozen=True, slots=True)
-class TemporalServer:
-    """The server that this worker polls."""
-
-    address: str
-    ui: str | None = None
-    embedded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,12 +139,12 @@ def build_workers(
     client: Client,
     adapters: Adapters,
     options: Options,
+    slots: Mapping[Queue, int],
     steps: StepInterceptor,
 ) -> list[Worker]:
     """Return a worker for each queue that has a kind."""
     failures = FailureActivities(telemetry.LogReporter(), JobHistory(client))
     wiring = wire(adapters)
-    slots = slots_of(adapters.settings, options)
     return [
         Worker(
             client,
@@ -196,10 +192,16 @@ async def run(settings: Settings, options: Options) -> None:
     async with AsyncExitStack() as stack:
         server = await stack.enter_async_context(temporal_server(settings.data_dir, runtime))
         client = await connect(fallback_address=server.address, runtime=runtime)
-        adapters = await stack.enter_async_context(open_adapters(settings))
+        slots = slots_of(settings, options)
+        opened = open_adapters(
+            settings, emails_at_once=slots[Queue.EMAILS], images_at_once=slots[Queue.IMAGES]
+        )
+        adapters = await stack.enter_async_context(opened)
+        if Queue.IMAGES in options.queues:
+            await adapters.image_pool.warm()
         steps = StepInterceptor()
-        workers = build_workers(client, adapters, options, steps)
-        say(banner(client, server, settings, options))
+        workers = build_workers(client, adapters, options, slots, steps)
+        say(serving.banner(client, server, settings, options, slots))
         if options.check:
             return
         if options.probe_port is not None:
@@ -212,58 +214,6 @@ async def run(settings: Settings, options: Options) -> None:
         await serving.serve(
             workers, stop=stop, grace=options.grace, running=lambda: steps.running, say=say
         )
-
-
-@asynccontextmanager
-async def temporal_server(data_dir: Path, runtime: Runtime) -> AsyncIterator[TemporalServer]:
-    """Find the Temporal server, or run the embedded one until this process ends.
-
-    Yields the one that ``TEMPORAL_*`` names; else the embedded one of the data folder, where a
-    process already runs it; else whatever listens on the default address; else a new embedded one.
-    """
-    if (address := connection.configured_address()) is not None:
-        yield TemporalServer(address)
-    elif (running := devserver.running(data_dir)) is not None:
-        yield TemporalServer(running.address, running.ui)
-    elif devserver.listening(connection.DEFAULT_ADDRESS):
-        yield TemporalServer(connection.DEFAULT_ADDRESS)
-    else:
-        async with await devserver.ensure(data_dir, runtime=runtime) as embedded:
-            keeper = asyncio.create_task(embedded.keep_alive())
-            try:
-                yield TemporalServer(embedded.server.address, embedded.server.ui, embedded=True)
-            finally:
-                keeper.cancel()
-
-
-def banner(client: Client, server: TemporalServer, settings: Settings, options: Options) -> str:
-    """Return what this worker is and does, for people."""
-    kind_names = {
-        queue: ", ".join(kind.name for kind in kinds.ALL if kind.queue is queue)
-        for queue in options.queues
-    }
-    slots = slots_of(settings, options)
-    lines = [
-        f"Conveyor {__version__} worker",
-        f"  server     {server.address}{' (embedded)' if server.embedded else ''}",
-        f"  namespace  {client.namespace}",
-    ]
-    if server.ui:
-        lines.append(f"  web UI     {server.ui}")
-    for queue, names in kind_names.items():
-        rate = settings.rates.get(queue)
-        limit = f", at most {rate * 60:g} steps a minute" if rate else ""
-        lines.append(f"  queue      {queue}: {names} ({slots[queue]} at once{limit})")
-    lines.append(
-        f"  mail       {'relay' if settings.smtp_url else f'.eml files in {settings.outbox}'}"
-    )
-    return "\n".join(lines)
-
-
-def say(text: str) -> None:
-    """Tell people, on standard error; standard output is for data."""
-    sys.stderr.write(f"{text}\n")
-    sys.stderr.flush()
 
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)

@@ -29,6 +29,9 @@ CODES: Final = {
     "ConflictError": CONFLICT,
     "WaitTimedOutError": TIMED_OUT,
 }
+TOLD: Final = {*CODES, "LocalProcessError"}
+"""Errors whose message says it all; any other is shown with its traceback."""
+
 """By name, so that no command pays for importing what it does not use."""
 
 
@@ -52,12 +55,11 @@ def _code_of(command: Callable[[], object]) -> int:
     except BrokenPipeError:
         return OK
     except Exception as error:
-        code = code_for(error)
-        if code == UNEXPECTED:
+        if TOLD.isdisjoint(kind.__name__ for kind in type(error).__mro__):
             logging.getLogger("conveyor").exception("unexpected error")
         else:
             sys.stderr.write(f"error: {error}\n")
-        return code
+        return code_for(error)
     return OK
 
 

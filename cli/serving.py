@@ -16,9 +16,13 @@ from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
 from temporalio.worker import Worker, WorkerDeploymentConfig
 
 from cli.parsing import parse_duration
+from cli.temporal_server import TemporalServer
+from jobs import kinds
+from jobs._version import __version__
 from jobs.base import Queue
 from jobs.errors import InvalidInputError, Problem
 from jobs.validation import nearest
+from settings import Settings
 
 DEPLOYMENT: Final = "conveyor"
 DRAIN_INTERVAL_S: Final = 1.0
@@ -171,3 +175,32 @@ async def serve_probes(client: Client, workers: Sequence[Worker], port: int) -> 
     await runner.setup()
     await web.TCPSite(runner, port=port).start()
     return runner
+
+
+def banner(
+    client: Client,
+    server: TemporalServer,
+    settings: Settings,
+    options: Options,
+    slots: Mapping[Queue, int],
+) -> str:
+    """Return what this worker is and does, for people."""
+    kind_names = {
+        queue: ", ".join(kind.name for kind in kinds.ALL if kind.queue is queue)
+        for queue in options.queues
+    }
+    lines = [
+        f"Conveyor {__version__} worker",
+        f"  server     {server.address}{' (embedded)' if server.embedded else ''}",
+        f"  namespace  {client.namespace}",
+    ]
+    if server.ui:
+        lines.append(f"  web UI     {server.ui}")
+    for queue, names in kind_names.items():
+        rate = settings.rates.get(queue)
+        limit = f", at most {rate * 60:g} steps a minute" if rate else ""
+        lines.append(f"  queue      {queue}: {names} ({slots[queue]} at once{limit})")
+    lines.append(
+        f"  mail       {'relay' if settings.smtp_url else f'.eml files in {settings.outbox}'}"
+    )
+    return "\n".join(lines)

@@ -23,9 +23,9 @@ class Session:
 
     def storage(self) -> "Storage":
         """Open the storage that the settings name."""
-        from adapters.storage import Storage
+        from opening import open_storage
 
-        return Storage.open(self.settings.storage, **self.settings.storage_options)
+        return open_storage(self.settings)
 
 
 @asynccontextmanager

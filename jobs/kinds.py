@@ -4,10 +4,13 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from jobs.base import JobKind
+from jobs.emails import EMAIL
 from jobs.errors import InvalidInputError, Problem
+from jobs.images import IMAGE
+from jobs.reminders import REMINDER
 from jobs.validation import nearest
 
-ALL: Final[tuple[JobKind[Any, Any], ...]] = ()
+ALL: Final[tuple[JobKind[Any, Any], ...]] = (EMAIL, REMINDER, IMAGE)
 
 KINDS: Final[Mapping[str, JobKind[Any, Any]]] = {kind.name: kind for kind in ALL}
 KINDS_BY_WORKFLOW: Final[Mapping[str, JobKind[Any, Any]]] = {kind.workflow: kind for kind in ALL}

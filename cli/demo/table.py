@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 from rich.live import Live
 from rich.table import Table
@@ -12,6 +12,9 @@ from rich.text import Text
 from cli import output
 from cli.demo.stage import Act
 from jobs.status import JobStatus
+
+
+COLUMNS: Final = ("JOB", "STATE", "ATTEMPTS", "TOOK", "RESULT")
 
 
 @dataclass(slots=True)
@@ -49,9 +52,8 @@ class LiveTable:
 
     def _draw(self) -> Table:
         table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-        for column in ("JOB", "STATE", "ATTEMPTS", "TOOK"):
-            table.add_column(column, no_wrap=True)
-        table.add_column("RESULT", overflow="fold")
+        for column in COLUMNS:
+            table.add_column(column, no_wrap=column != COLUMNS[-1], overflow="fold")
         for title, row in self._rows.items():
             table.add_row(title, *_cells(row))
         return table
@@ -70,7 +72,8 @@ class LiveTable:
         if self._console.is_terminal:
             self._live.stop()
         else:
-            self._console.print(self._draw())
+            rows = [(title, *map(str, _cells(row))) for title, row in self._rows.items()]
+            output.print_rows(COLUMNS, rows)
 
 
 def _cells(row: Row) -> tuple[Text, str, str, Text]:

@@ -1,0 +1,137 @@
+"""From settings to open adapters; the doors open what they need here and nowhere else."""
+
+import os
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from adapters.database import Database, migrate, pending
+from adapters.imaging.pool import ImagePool
+from adapters.imaging.scratch import Scratch
+from adapters.mail_rendering import DkimSigner, MailComposer
+from adapters.mailers import open_mailer
+from adapters.outbox import Outbox
+from adapters.smtp import SmtpMailer
+from adapters.storage import Storage
+from jobs.mail_tokens import MailTokens
+from settings import Settings, SettingsError
+
+TEMPLATES: Final = Path(__file__).parent / "templates"
+KEY_FILE: Final = "secret.key"
+KEY_BYTES: Final = 48
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adapters:
+    """Everything open that steps need."""
+
+    settings: Settings
+    storage: Storage
+    database: Database
+    mailer: SmtpMailer | Outbox
+    composer: MailComposer
+    mail_tokens: MailTokens
+    image_pool: ImagePool
+    scratch: Scratch
+
+
+@asynccontextmanager
+async def open_adapters(
+    settings: Settings, *, emails_at_once: int = 5, images_at_once: int = 2
+) -> AsyncIterator[Adapters]:
+    """Open everything that steps need, and close it afterwards.
+
+    Raises:
+        SettingsError: the database lacks migrations, or an address can't be used.
+    """
+    await require_migrations(settings)
+    secret = secret_key(settings)
+    async with AsyncExitStack() as stack:
+        database = open_database(settings)
+        stack.push_async_callback(database.close)
+        mailer = open_mailer(**settings.mailer_options, connections=emails_at_once)
+        stack.push_async_callback(mailer.close)
+        pool = ImagePool(
+            processes=images_at_once,
+            max_pixels=settings.image_max_pixels,
+            step_limit=settings.image_step_limit,
+        )
+        stack.push_async_callback(pool.close)
+        yield Adapters(
+            settings=settings,
+            database=database,
+            storage=open_storage(settings),
+            mailer=mailer,
+            composer=open_composer(settings),
+            mail_tokens=MailTokens(secret),
+            image_pool=pool,
+            scratch=Scratch(settings.data_dir / "scratch"),
+        )
+
+
+async def require_migrations(settings: Settings) -> None:
+    """Bring the default database up to date; refuse another one that is not.
+
+    Raises:
+        SettingsError: migrations are missing; names them and the command that applies them.
+    """
+    if settings.database_url is None:
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        await migrate(settings.database)
+    elif missing := await pending(settings.database):
+        msg = (
+            f"CONVEYOR_DATABASE_URL: the database lacks {len(missing)} migrations "
+            f"({', '.join(missing)}): run `python starter.py setup`"
+        )
+        raise SettingsError(msg)
+
+
+def open_database(settings: Settings) -> Database:
+    """Open the database that the settings name."""
+    try:
+        return Database.open(settings.database, pool_size=settings.database_pool_size)
+    except ValueError as error:
+        msg = f"CONVEYOR_DATABASE_URL: {error}"
+        raise SettingsError(msg) from None
+
+
+def open_storage(settings: Settings) -> Storage:
+    """Open the storage that the settings name."""
+    try:
+        return Storage.open(settings.storage, **settings.storage_options)
+    except ValueError as error:
+        msg = f"CONVEYOR_STORAGE_URL: {error}"
+        raise SettingsError(msg) from None
+
+
+def open_composer(settings: Settings) -> MailComposer:
+    """Return what builds mails, as the settings want them."""
+    signer = None
+    if settings.dkim_key is not None and settings.dkim_selector is not None:
+        domain = settings.mail_from.rpartition("@")[2].strip("> ")
+        signer = DkimSigner(settings.dkim_selector, domain, settings.dkim_key.get_secret_value())
+    return MailComposer(
+        TEMPLATES / "mail",
+        sender=settings.mail_from,
+        product=settings.product_name,
+        public_url=settings.public_url,
+        signer=signer,
+    )
+
+
+def secret_key(settings: Settings) -> bytes:
+    """Return the installation's secret; one is made and kept in the data folder if none is set."""
+    if settings.secret_key is not None:
+        return settings.secret_key.get_secret_value().encode()
+    path = settings.data_dir / KEY_FILE
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return path.read_bytes()
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(secrets.token_urlsafe(KEY_BYTES).encode())
+    return path.read_bytes()
