@@ -295,8 +295,22 @@ class Storage:
 
     async def _read(self, key: str, found: "GetResult") -> AsyncIterator[bytes]:
         with translated(key):
-            async for chunk in found.stream(min_chunk_size=PART_BYTES):
-                yield bytes(chunk)
+            if self._folder is None:
+                async for chunk in found.stream(min_chunk_size=PART_BYTES):
+                    yield bytes(chunk)
+                return
+            # A folder's stream comes in pieces of 8 KiB and costs fifteen times as much CPU.
+            begin, end = found.range
+            for start in range(begin, end, PART_BYTES):
+                part = await obstore.get_async(
+                    self._store,
+                    key,
+                    options={
+                        "range": (start, min(start + PART_BYTES, end)),
+                        "if_match": found.meta["e_tag"],
+                    },
+                )
+                yield bytes(await part.bytes_async())
 
 
 def _described(meta: "ObjectMeta") -> StoredObject:

@@ -154,6 +154,20 @@ async def test_a_stream_goes_on_where_it_is_told(storage: Storage) -> None:
     assert await read(storage, "large", start=len(LARGE) + 1) == b""
 
 
+async def test_an_object_replaced_while_it_is_read_from_a_folder_is_not_mixed(
+    tmp_path: Path,
+) -> None:
+    storage = Storage.open(f"file://{tmp_path}")
+    await storage.put("large", LARGE)
+    stream = aiter(storage.stream("large"))
+    await anext(stream)
+
+    await storage.put("large", LARGE[::-1])
+
+    with pytest.raises(StorageUnavailable, match="replaced while it was being read"):
+        await anext(stream)
+
+
 async def test_a_prefix_is_whole_parts_of_a_key(storage: Storage) -> None:
     for key in ("jobs/a/1", "jobs/a/2/x", "jobs/ab/1", "other"):
         await storage.put(key, b".")
