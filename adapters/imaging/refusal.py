@@ -43,9 +43,12 @@ def decoding(what: str) -> Iterator[None]:
         if error.errno is not None:
             message = f"the local disk can't be read: {error.strerror}"
             raise Refusal("ScratchUnavailable", message) from error
-        if "truncated" in str(error):
-            message = f"{what}: the file is cut off; upload it again"
-            raise Refusal("Truncated", message) from error
-        raise Refusal("Corrupt", f"{what}: the file is damaged ({error})") from error
+        raise _damage(what, error) from error
     except Exception as error:
-        raise Refusal("Corrupt", f"{what}: the file is damaged ({error})") from error
+        raise _damage(what, error) from error
+
+
+def _damage(what: str, error: Exception) -> Refusal:
+    if "truncated" in str(error).lower():
+        return Refusal("Truncated", f"{what}: the file is cut off; upload it again")
+    return Refusal("Corrupt", f"{what}: the file is damaged ({error})")

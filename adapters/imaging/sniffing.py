@@ -1,5 +1,6 @@
 """What a file is by its first bytes, so that a message can name it."""
 
+import codecs
 from typing import Final
 
 READABLE: Final = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "TIFF")
@@ -83,6 +84,14 @@ def _text(head: bytes) -> tuple[str, str]:
         return "other", "an HTML page"
     if text.startswith((b"<svg", b"<?xml", b"<!--", b"<!doctype svg")):
         return ("picture", "SVG") if b"<svg" in text else ("other", "XML")
-    if b"\x00" not in head and min(head) >= ord("\t"):
+    if b"\x00" not in head and _is_utf8(head):
         return "other", "text"
     return "other", "of no known kind"
+
+
+def _is_utf8(head: bytes) -> bool:
+    try:
+        codecs.utf_8_decode(head, "strict", False)
+    except UnicodeDecodeError:
+        return False
+    return True
