@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -35,7 +36,7 @@ def parse_body(body: bytes) -> dict[str, Any]:
     """
     try:
         from_json(body, allow_inf_nan=False)
-        value = json.loads(body, object_pairs_hook=_without_repeated_keys)
+        value = json.loads(body, object_pairs_hook=_without_repeated_keys, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         msg = f"the body is not strict JSON ({type(error).__name__})"
         raise MalformedRequest(msg) from None
@@ -51,6 +52,14 @@ def _without_repeated_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         msg = "a key stands twice in one object"
         raise ValueError(msg)
     return found
+
+
+def _finite(digits: str) -> float:
+    value = float(digits)
+    if not math.isfinite(value):
+        msg = "a number is too large"
+        raise ValueError(msg)
+    return value
 
 
 def identify(
