@@ -91,10 +91,9 @@ def test_development_and_the_image_run_the_same_versions() -> None:
     assert [pin for pin in pins(RUN_TIME).values() if development.get(pin.name) != pin] == []
 
 
-def imported(folder: Path) -> Iterator[str]:
-    """The top-level names that the product's own modules import."""
-    for name in PRODUCT:
-        path = folder / name
+def imported(names: Sequence[str]) -> Iterator[str]:
+    """The top-level names that the modules in ``names`` import."""
+    for path in map(ROOT.joinpath, names):
         for module in path.rglob("*.py") if path.is_dir() else [path]:
             for node in ast.walk(ast.parse(module.read_text())):
                 if isinstance(node, ast.Import):
@@ -103,11 +102,14 @@ def imported(folder: Path) -> Iterator[str]:
                     yield node.module.partition(".")[0]
 
 
-def test_every_import_of_the_product_is_in_the_image() -> None:
-    locked = set(pins(RUN_TIME))
-    own = {name.removesuffix(".py") for name in PRODUCT}
+@pytest.mark.parametrize(
+    ("importers", "lock"), [(PRODUCT, RUN_TIME), (["tests", "bench"], DEVELOPMENT)]
+)
+def test_every_import_is_locked(importers: Sequence[str], lock: Path) -> None:
+    locked = set(pins(lock))
+    own = {path.stem for path in ROOT.iterdir()}
     providers = packages_distributions()
-    foreign = set(imported(ROOT)) - own - sys.stdlib_module_names
+    foreign = set(imported(importers)) - own - sys.stdlib_module_names
     missing = {
         name
         for name in foreign
