@@ -7,11 +7,13 @@ from uuid import uuid4
 from sqlalchemy import select
 from temporalio.testing import ActivityEnvironment
 
+from activities.exports import ExportActivities, Objects
 from activities.imports import ImportActivities
 from adapters.database import Database
-from adapters.database.transfers import TABLES, Imports
+from adapters.database.transfers import TABLES, Exports, Imports
 from adapters.storage import Storage
-from adapters.transfers import SourceFiles
+from adapters.transfers import SourceFiles, open_writer
+from jobs.exports import ExportData, ExportResult
 from jobs.imports import ImportData, ImportResult
 from jobs.status import Progress
 
@@ -62,3 +64,26 @@ class Importing:
     async def text(self, key: str) -> str:
         """The content of a stored text file."""
         return (await self.storage.get(key)).decode("utf-8-sig")
+
+
+@dataclass
+class Exporting:
+    """Exports from a database, one job after another."""
+
+    database: Database
+    objects: Objects = field(default_factory=lambda: Storage.open("memory:"))
+    part_rows: int = 100_000
+
+    async def run(
+        self, *, run_id: str | None = None, attempt: int = 1, **options: object
+    ) -> ExportResult:
+        """Carry out one export."""
+        steps = ExportActivities(self.objects, Exports(self.database), open_writer, self.part_rows)
+        surroundings = environment(f"export-{uuid4().hex}", run_id or uuid4().hex)
+        surroundings.info = dataclasses.replace(surroundings.info, attempt=attempt)
+        job = ExportData.model_validate({"query": "orders", **options})
+        return await surroundings.run(steps.write, job)
+
+    async def content(self, result: ExportResult) -> bytes:
+        """The bytes of the file that an export made."""
+        return b"".join([piece async for piece in self.objects.stream(result.file.key)])

@@ -1,5 +1,6 @@
 """Files that are imported, and files that exports write."""
 
 from adapters.transfers.sources import SourceFiles
+from adapters.transfers.writers import open_writer
 
-__all__ = ["SourceFiles"]
+__all__ = ["SourceFiles", "open_writer"]

@@ -3,6 +3,7 @@
 Importing this package puts its tables on the shared metadata.
 """
 
+from adapters.database.transfers.exports import SOURCES, Exports
 from adapters.database.transfers.imports import TABLES, Imports
 from adapters.database.transfers.tables import (
     export_parts,
@@ -12,7 +13,9 @@ from adapters.database.transfers.tables import (
 )
 
 __all__ = [
+    "SOURCES",
     "TABLES",
+    "Exports",
     "Imports",
     "export_parts",
     "import_chunks",

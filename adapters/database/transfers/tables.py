@@ -53,5 +53,5 @@ export_parts: Final = Table(
     Column("bytes", BigInteger, nullable=False),
     Column("sha256", Text, nullable=False),
     Column("attempt", Integer, nullable=False),  # each has a snapshot of its own
-    Column("last", Text, nullable=False),  # JSON list: where the next part goes on
+    Column("last", Text, nullable=False),  # key of its last row
 )
