@@ -8,15 +8,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from temporalio.client import Client
+
 from adapters.database import Database, migrate, pending
+from adapters.database.webhooks.deliveries import DeliveryLog
+from adapters.database.webhooks.endpoints import Endpoints
+from adapters.database.webhooks.inbound import InboundEvents
+from adapters.http import WebhookSender
 from adapters.imaging.pool import ImagePool
 from adapters.imaging.scratch import Scratch
 from adapters.mail_rendering import DkimSigner, MailComposer
 from adapters.mailers import open_mailer
 from adapters.outbox import Outbox
+from adapters.sealing import SecretBox
 from adapters.smtp import SmtpMailer
 from adapters.storage import Storage
+from jobs.client.webhooks import EndpointDesk, InboundStarter
 from jobs.mail_tokens import MailTokens
+from jobs.webhooks.door import InboundDoor
 from settings import Settings, SettingsError
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
@@ -36,6 +45,8 @@ class Adapters:
     mail_tokens: MailTokens
     image_pool: ImagePool
     scratch: Scratch
+    webhook_sender: WebhookSender
+    webhook_secrets: SecretBox
 
 
 @asynccontextmanager
@@ -60,6 +71,8 @@ async def open_adapters(
             step_limit=settings.image_step_limit,
         )
         stack.push_async_callback(pool.close)
+        networks = settings.webhook_allowed_networks
+        sender = await stack.enter_async_context(WebhookSender.open(allowed_networks=networks))
         yield Adapters(
             settings=settings,
             database=database,
@@ -69,6 +82,8 @@ async def open_adapters(
             mail_tokens=MailTokens(secret),
             image_pool=pool,
             scratch=Scratch(settings.data_dir / "scratch"),
+            webhook_sender=sender,
+            webhook_secrets=open_webhook_secrets(secret),
         )
 
 
@@ -119,6 +134,32 @@ def open_composer(settings: Settings) -> MailComposer:
         product=settings.product_name,
         public_url=settings.public_url,
         signer=signer,
+    )
+
+
+def open_webhook_secrets(secret: bytes) -> SecretBox:
+    """Return what seals the keys of endpoints under the installation's secret."""
+    return SecretBox(secret, "webhook endpoints")
+
+
+def open_endpoint_desk(settings: Settings, database: Database, temporal: Client) -> EndpointDesk:
+    """Return what registers endpoints and shows their deliveries."""
+    box = open_webhook_secrets(secret_key(settings))
+    return EndpointDesk(
+        temporal=temporal,
+        endpoints=Endpoints(database, box),
+        deliveries=DeliveryLog(database, box),
+        allow_http=settings.webhook_allow_http,
+        allow_ports=settings.webhook_allow_ports,
+    )
+
+
+def open_inbound_door(
+    settings: Settings, database: Database, storage: Storage, temporal: Client
+) -> InboundDoor:
+    """Return the door for inbound webhooks."""
+    return InboundDoor(
+        settings.webhook_sources, InboundEvents(database), storage, InboundStarter(temporal)
     )
 
 

@@ -31,15 +31,25 @@ from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 import settings as environment
+from activities import handlers
+from activities.deliveries import DeliveryActivities
 from activities.emails import EmailActivities
+from activities.events import EventActivities
 from activities.failures import FailureActivities
+from activities.handlers.registry import Handlers
+from activities.handlers.tools import Tools
 from activities.images import ImageActivities
 from activities.interceptor import StepInterceptor
+from activities.webhooks import WebhookActivities
 from adapters import telemetry
 from adapters.database.emails import EmailLedger
 from adapters.database.images import Images
 from adapters.database.password_resets import PasswordResets
 from adapters.database.users import Users
+from adapters.database.webhooks.deliveries import DeliveryLog
+from adapters.database.webhooks.effects import OrderBook, PushLog
+from adapters.database.webhooks.events import Events
+from adapters.database.webhooks.inbound import InboundEvents
 from cli import serving
 from cli.exits import run_to_exit
 from cli.output import say
@@ -48,15 +58,21 @@ from cli.temporal_server import temporal_server
 from jobs._version import __version__
 from jobs.base import JobKind, Queue
 from jobs.client import connect, reading
+from jobs.deliveries import DELIVERY
 from jobs.emails import EMAIL
+from jobs.events import EVENT
 from jobs.images import IMAGE
 from jobs.reminders import REMINDER
+from jobs.webhooks import WEBHOOK
 from opening import Adapters, open_adapters
 from settings import Settings
+from workflows.deliveries import DeliverWebhookWorkflow
 from workflows.emails import SendEmailWorkflow
+from workflows.events import PublishEventWorkflow
 from workflows.images import ProcessImageWorkflow
 from workflows.interceptor import FinalFailureInterceptor
 from workflows.reminders import SendReminderWorkflow
+from workflows.webhooks import ProcessWebhookWorkflow, SweepWebhooksWorkflow
 
 STICKY_TIMEOUT: Final = timedelta(seconds=3)
 """How long a killed worker's workflows wait for it before another takes them."""
@@ -73,6 +89,12 @@ DEFAULT_SLOTS: Final[Mapping[Queue, int]] = {
 }
 
 
+SYSTEM_WORKFLOWS: Final[Mapping[Queue, Sequence[type]]] = {
+    Queue.WEBHOOKS: (SweepWebhooksWorkflow,),
+}
+"""Workflows that no one submits."""
+
+
 @dataclass(frozen=True, slots=True)
 class Wiring:
     """One kind: its truth, its workflow, and its steps over open adapters."""
@@ -84,7 +106,7 @@ class Wiring:
 
 def wire(adapters: Adapters) -> Sequence[Wiring]:
     """Join every kind to its workflow and its steps."""
-    return (*wire_emails(adapters), *wire_images(adapters))
+    return (*wire_emails(adapters), *wire_images(adapters), *wire_webhooks(adapters))
 
 
 def wire_emails(adapters: Adapters) -> Sequence[Wiring]:
@@ -118,6 +140,30 @@ def wire_images(adapters: Adapters) -> Sequence[Wiring]:
     return (Wiring(IMAGE, ProcessImageWorkflow, images.all()),)
 
 
+def wire_webhooks(adapters: Adapters) -> Sequence[Wiring]:
+    """Join the kinds that bring events out and in."""
+    database = adapters.database
+    published = Events(database)
+    deliveries = DeliveryActivities(
+        log=DeliveryLog(database, adapters.webhook_secrets), sender=adapters.webhook_sender
+    )
+    events = EventActivities(
+        log=published, files=adapters.storage, public_url=adapters.settings.public_url
+    )
+    webhooks = WebhookActivities(
+        store=InboundEvents(database),
+        published=published,
+        bodies=adapters.storage,
+        handlers=Handlers(handlers.ALL),
+        tools=Tools(pushes=PushLog(database), orders=OrderBook(database)),
+    )
+    return (
+        Wiring(EVENT, PublishEventWorkflow, events.all()),
+        Wiring(DELIVERY, DeliverWebhookWorkflow, deliveries.all()),
+        Wiring(WEBHOOK, ProcessWebhookWorkflow, webhooks.all()),
+    )
+
+
 def slots_of(settings: Settings, options: Options) -> Mapping[Queue, int]:
     """Return how many steps of each queue run at once; the command line wins."""
     chosen = {**settings.slots, **options.slots}
@@ -149,7 +195,10 @@ def build_workers(
         Worker(
             client,
             task_queue=queue,
-            workflows=[wired.workflow for wired in wiring if wired.kind.queue is queue],
+            workflows=[
+                *(wired.workflow for wired in wiring if wired.kind.queue is queue),
+                *SYSTEM_WORKFLOWS.get(queue, ()),
+            ],
             activities=[
                 *failures.all(),
                 *(

@@ -4,13 +4,23 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from jobs.base import JobKind
+from jobs.deliveries import DELIVERY
 from jobs.emails import EMAIL
 from jobs.errors import InvalidInputError, Problem
+from jobs.events import EVENT
 from jobs.images import IMAGE
 from jobs.reminders import REMINDER
 from jobs.validation import nearest
+from jobs.webhooks import WEBHOOK
 
-ALL: Final[tuple[JobKind[Any, Any], ...]] = (EMAIL, REMINDER, IMAGE)
+ALL: Final[tuple[JobKind[Any, Any], ...]] = (
+    EMAIL,
+    REMINDER,
+    IMAGE,
+    EVENT,
+    DELIVERY,
+    WEBHOOK,
+)
 
 KINDS: Final[Mapping[str, JobKind[Any, Any]]] = {kind.name: kind for kind in ALL}
 KINDS_BY_WORKFLOW: Final[Mapping[str, JobKind[Any, Any]]] = {kind.workflow: kind for kind in ALL}
