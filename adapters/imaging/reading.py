@@ -59,6 +59,7 @@ def open_source(
         check_signature(file.read(sniffing.LOOK), path.stat().st_size, what)
     with decoding(what):
         image = Image.open(path, formats=sniffing.READABLE)
+        image.filename = ""  # else Pillow 13 maps an uncompressed TIFF, and turns it wrongly
         if image.width * image.height > limits.pixels:
             message = (
                 f"{what}: {image.width} x {image.height} pixels; "

@@ -3,6 +3,7 @@
 import base64
 import io
 from collections.abc import AsyncIterator
+from itertools import product
 from typing import Any
 
 import pytest
@@ -13,9 +14,7 @@ from adapters.imaging.pool import ImagePool
 from tests.darkroom import (
     BLUE,
     FORMATS,
-    GREEN,
     RED,
-    WHITE,
     Darkroom,
     animation,
     close,
@@ -47,21 +46,21 @@ TURNED = {
 """How a camera held so stores an upright scene."""
 
 
-@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize(
+    ("kind", "mode"), [*product(FORMATS, ["RGB"]), ("TIFF", "L"), ("TIFF", "RGBA"), ("PNG", "LA")]
+)
 @pytest.mark.parametrize("orientation", TURNED)
 @pytest.mark.parametrize("width", [None, 60])
 async def test_every_orientation_comes_out_upright(
-    darkroom: Darkroom, kind: str, orientation: int, width: int | None
+    darkroom: Darkroom, kind: str, mode: str, orientation: int, width: int | None
 ) -> None:
-    turn = TURNED[orientation]
-    stored = corners() if turn is None else corners().transpose(turn)
+    turn, scene = TURNED[orientation], corners().convert(mode)
+    stored = scene if turn is None else scene.transpose(turn)
     data = encoded(stored, kind, exif=exif(orientation=orientation))
     operations = [] if width is None else [{"type": "resize", "width": width}]
     developed = await darkroom.develop(data, *operations)
     assert developed.image.size == ((120, 80) if width is None else (60, 40))
-    for found, wanted in zip(
-        corner_colors(developed.image), (RED, GREEN, BLUE, WHITE), strict=True
-    ):
+    for found, wanted in zip(corner_colors(developed.image), corner_colors(scene), strict=True):
         assert close(found, wanted)
     assert developed.image.getexif().get(0x0112, 1) == 1
     assert developed.done.facts["orientation"] == orientation
