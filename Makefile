@@ -3,7 +3,7 @@
 # the interpreter. Written for GNU make 3.81 and later, which macOS ships.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test test-fast lint format bench lock secrets image-check clean
+.PHONY: help demo dev test test-fast lint format bench lock secrets image-check sbom audit clean
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -54,6 +54,14 @@ secrets: ## Make the secrets that docker-compose.yml mounts, where they are miss
 
 image-check: $(READY) ## Build the image without an engine and run it (root, buildah, debootstrap)
 	@deploy/image-check.sh
+
+sbom: $(READY) ## Write the bill of materials of what runs to sbom.json
+	@$(BIN)/cyclonedx-py requirements requirements.lock --pyproject pyproject.toml -o sbom.json
+	@echo "sbom.json written"
+
+audit: $(READY) ## Look every locked package up for known vulnerabilities; needs the network
+	@$(BIN)/pip-audit --disable-pip --require-hashes -r requirements.lock -f json 2>/dev/null \
+	  | $(BIN)/python deploy/audit.py
 
 clean: ## Remove .venv, caches and built files; jobs and files in .conveyor stay
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build \
