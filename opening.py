@@ -73,10 +73,12 @@ async def open_adapters(
         stack.push_async_callback(pool.close)
         networks = settings.webhook_allowed_networks
         sender = await stack.enter_async_context(WebhookSender.open(allowed_networks=networks))
+        storage = open_storage(settings)
+        await storage.sweep()
         yield Adapters(
             settings=settings,
             database=database,
-            storage=open_storage(settings),
+            storage=storage,
             mailer=mailer,
             composer=open_composer(settings),
             mail_tokens=MailTokens(secret),
@@ -155,9 +157,9 @@ def open_endpoint_desk(settings: Settings, database: Database, temporal: Client)
 
 
 def open_inbound_door(
-    settings: Settings, database: Database, storage: Storage, temporal: Client
+    settings: Settings, database: Database, storage: Storage, temporal: Client | None
 ) -> InboundDoor:
-    """Return the door for inbound webhooks."""
+    """Return the door for inbound webhooks; without a server it stores and starts nothing."""
     return InboundDoor(
         settings.webhook_sources, InboundEvents(database), storage, InboundStarter(temporal)
     )

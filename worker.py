@@ -58,6 +58,7 @@ from cli.temporal_server import temporal_server
 from jobs._version import __version__
 from jobs.base import JobKind, Queue
 from jobs.client import connect, reading
+from jobs.client.webhooks import ensure_sweep
 from jobs.deliveries import DELIVERY
 from jobs.emails import EMAIL
 from jobs.events import EVENT
@@ -248,6 +249,8 @@ async def run(settings: Settings, options: Options) -> None:
         adapters = await stack.enter_async_context(opened)
         if Queue.IMAGES in options.queues:
             await adapters.image_pool.warm()
+        if Queue.WEBHOOKS in options.queues and not options.check:
+            await ensure_sweep(client)
         steps = StepInterceptor()
         workers = build_workers(client, adapters, options, slots, steps)
         say(serving.banner(client, server, settings, options, slots))

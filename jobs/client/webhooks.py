@@ -9,7 +9,16 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Protocol
 from uuid import uuid4
 
-from temporalio.client import Client
+from temporalio.client import (
+    Client,
+    Schedule,
+    ScheduleActionStartWorkflow,
+    ScheduleAlreadyRunningError,
+    ScheduleIntervalSpec,
+    ScheduleOverlapPolicy,
+    SchedulePolicy,
+    ScheduleSpec,
+)
 
 from jobs import validation
 from jobs.client.connection import RPC_TIMEOUT, translated_errors
@@ -24,14 +33,23 @@ from jobs.endpoints import (
     NewEndpoint,
     check_url,
 )
-from jobs.errors import ConflictError, InvalidInputError, JobNotFoundError, Problem
+from jobs.errors import (
+    ConflictError,
+    InvalidInputError,
+    JobNotFoundError,
+    Problem,
+    ServerUnreachableError,
+)
 from jobs.events import EVENT, TEST_EVENT
 from jobs.signatures import standard
-from jobs.webhooks import WEBHOOK, ProcessWebhook
+from jobs.webhooks import SWEEP_INTERVAL, SWEEP_WORKFLOW, WEBHOOK, ProcessWebhook
 
 MAX_REPLAYS: Final = 10_000
 SWITCHED_OFF: Final = "switched off by its owner"
 AT_ONCE: Final = timedelta(0)
+
+SWEEP_SCHEDULE: Final = "conveyor-sweep-webhooks"
+SWEEP_TIMEOUT: Final = timedelta(minutes=10)
 
 
 class EndpointNotFoundError(JobNotFoundError):
@@ -268,7 +286,8 @@ class EndpointDesk:
 class InboundStarter:
     """Starts the jobs of inbound events, in one call to the server."""
 
-    temporal: Client
+    temporal: Client | None
+    """None when the server did not answer: events wait for the sweep."""
 
     async def start(self, job: ProcessWebhook, key: str, owner: str) -> None:
         """Start the event's job; one that is there is fine.
@@ -276,5 +295,27 @@ class InboundStarter:
         Raises:
             ServerUnreachableError: Temporal is away; it is not waited for.
         """
+        if self.temporal is None:
+            msg = "no Temporal server answers"
+            raise ServerUnreachableError(msg)
         options = Submission(key=key, owner=owner or None, retry_for=AT_ONCE)
         await submit(self.temporal, WEBHOOK, job.model_dump(mode="json"), options)
+
+
+async def ensure_sweep(temporal: Client) -> None:
+    """Have the sweep over stored events run each minute; what is there stays as it is."""
+    schedule = Schedule(
+        action=ScheduleActionStartWorkflow(
+            SWEEP_WORKFLOW,
+            id="sweep-webhooks",
+            task_queue=WEBHOOK.queue,
+            execution_timeout=SWEEP_TIMEOUT,
+        ),
+        spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=SWEEP_INTERVAL)]),
+        policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=SWEEP_INTERVAL),
+    )
+    try:
+        with translated_errors():
+            await temporal.create_schedule(SWEEP_SCHEDULE, schedule, rpc_timeout=RPC_TIMEOUT)
+    except ScheduleAlreadyRunningError:
+        return
