@@ -123,20 +123,22 @@ async def _attributes(client: "Client") -> tuple[bool, str]:
 
 async def _database(settings: "Settings") -> tuple[bool, str]:
     from adapters.database import pending
+    from opening import open_database
 
     missing = await pending(settings.database)
     if missing:
         return False, f"{len(missing)} migrations missing: starter.py setup"
+    database = open_database(settings)
+    try:
+        await database.check()
+    finally:
+        await database.close()
     return True, "PostgreSQL" if settings.database.startswith("postgresql") else "SQLite"
 
 
 async def _storage(session: Session) -> tuple[bool, str]:
-    key = "health/check"
-    storage = session.storage()
-    await storage.put(key, b"health")
-    await storage.delete(key)
-    where = session.settings.storage
-    return True, "S3" if where.startswith("s3:") else "local folder"
+    await session.storage().check()
+    return True, "S3" if session.settings.storage.startswith("s3:") else "local folder"
 
 
 async def _mail(settings: "Settings") -> tuple[bool, str]:

@@ -1,0 +1,113 @@
+"""What keeps the house in order, besides the import contracts in ``pyproject.toml``."""
+
+import ast
+import inspect
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from temporalio.workflow import ActivityConfig
+
+import worker
+from jobs import kinds
+from jobs.base import NEVER_RETRIED, JobKind
+from tests.wiring import wire_everything
+
+ROOT = Path(__file__).parent.parent
+SIDE_EFFECTS = {
+    "PIL",
+    "adapters",
+    "aiohttp",
+    "aiosmtplib",
+    "alembic",
+    "jinja2",
+    "mjml",
+    "obstore",
+    "pebble",
+    "sqlalchemy",
+    "temporalio.client",
+    "typst",
+    "xlsxwriter",
+}
+OUTSIDE_THE_SANDBOX = {"__init__", "interceptor"}
+WORKFLOW_MODULES = sorted(
+    f"workflows.{path.stem}"
+    for path in (ROOT / "workflows").glob("*.py")
+    if path.stem not in OUTSIDE_THE_SANDBOX
+)
+STEPS = [(kind, name, options) for kind in kinds.ALL for name, options in kind.steps.items()]
+
+
+def test_kinds_and_wiring_name_the_same_kinds() -> None:
+    wired = [wiring.kind.name for wiring in wire_everything()]
+    assert wired == [kind.name for kind in kinds.ALL]
+
+
+@pytest.mark.parametrize("wiring", wire_everything(), ids=lambda wiring: wiring.kind.name)
+def test_a_workflow_carries_the_name_that_its_kind_gives_it(wiring: worker.Wiring) -> None:
+    definition = vars(wiring.workflow)["__temporal_workflow_definition"]
+    assert definition.name == wiring.kind.workflow
+    run = inspect.signature(definition.run_fn)
+    assert [parameter.annotation for parameter in run.parameters.values()][1:] == [
+        wiring.kind.input
+    ]
+    assert run.return_annotation is wiring.kind.result
+
+
+def test_every_step_that_a_kind_names_is_registered_on_its_queue() -> None:
+    registered = {
+        (wiring.kind.queue, vars(step.__func__)["__temporal_activity_definition"].name)  # type: ignore[attr-defined]
+        for wiring in wire_everything()
+        for step in wiring.activities
+    }
+    named = {(kind.queue, name) for kind in kinds.ALL for name in kind.steps}
+    assert named <= registered
+
+
+@pytest.mark.parametrize(("kind", "name", "options"), STEPS, ids=lambda value: str(value)[:24])
+def test_every_step_is_bounded(
+    kind: JobKind[Any, Any],
+    name: str,
+    options: ActivityConfig,
+) -> None:
+    policy = options.get("retry_policy")
+    assert options.get("start_to_close_timeout"), f"{kind.name}: {name}"
+    assert policy is not None
+    assert policy.maximum_attempts > 0
+    assert set(NEVER_RETRIED) <= set(policy.non_retryable_error_types or ())
+
+
+@pytest.mark.parametrize("module", WORKFLOW_MODULES)
+def test_a_workflow_brings_no_library_with_side_effects(module: str) -> None:
+    script = f"import sys, {module}; print(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, check=True, capture_output=True, text=True
+    ).stdout.split()
+    assert SIDE_EFFECTS.isdisjoint(loaded)
+
+
+def test_nothing_imports_a_door() -> None:
+    doors = {"worker", "starter"}
+    for path in ROOT.glob("[a-z]*/**/*.py"):
+        if path.parts[len(ROOT.parts)] in {"tests", "bench", "examples"}:
+            continue
+        imported = {name for node in ast.walk(ast.parse(path.read_text())) for name in _names(node)}
+        assert doors.isdisjoint(imported), path
+
+
+def _names(node: ast.AST) -> list[str]:
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    return [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+
+
+@pytest.mark.parametrize("kind", kinds.ALL, ids=lambda kind: kind.name)
+def test_the_example_of_a_kind_is_a_valid_input(kind: JobKind[Any, Any]) -> None:
+    from jobs.validation import validate
+
+    job = validate(kind.input, kind.example)
+    summary = kind.summarize(job)
+    assert 0 < len(summary) <= 200
+    assert "@" not in summary

@@ -1,0 +1,24 @@
+"""The worker's wiring over adapters that are open but never used."""
+
+import asyncio
+import tempfile
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+import worker
+from opening import open_adapters
+from settings import Settings
+
+
+@cache
+def wire_everything() -> Sequence[worker.Wiring]:
+    """Return what a worker would run, in the order of ``worker.wire``."""
+
+    async def opened() -> Sequence[worker.Wiring]:
+        with tempfile.TemporaryDirectory() as folder:
+            settings = Settings(data_dir=Path(folder))
+            async with open_adapters(settings) as adapters:
+                return worker.wire(adapters)
+
+    return asyncio.run(opened())
