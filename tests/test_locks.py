@@ -93,7 +93,7 @@ def test_development_and_the_image_run_the_same_versions() -> None:
 
 def imported(names: Sequence[str]) -> Iterator[str]:
     """The top-level names that the modules in ``names`` import."""
-    for path in map(ROOT.joinpath, names):
+    for path in filter(Path.exists, map(ROOT.joinpath, names)):
         for module in path.rglob("*.py") if path.is_dir() else [path]:
             for node in ast.walk(ast.parse(module.read_text())):
                 if isinstance(node, ast.Import):
