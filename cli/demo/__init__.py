@@ -48,11 +48,13 @@ async def _run() -> bool:
 async def _play(act: "Act", stage: "Stage", table: "object") -> bool:
     from cli.demo.stage import Unexpected
     from cli.demo.table import LiveTable
+    from jobs.client import Submission
     from jobs.errors import ConveyorError
 
     assert isinstance(table, LiveTable)  # noqa: S101 (imported late, to keep `--help` fast)
     try:
-        job = await stage.jobs.submit(act.kind, await act.input(stage))
+        data = await act.input(stage)
+        job = await stage.jobs.submit(act.kind, data, Submission(key=act.key))
         async for seen in stage.jobs.watch(job.id):
             table.show(act, job := seen)
         where = await act.expect(stage, job)

@@ -7,18 +7,11 @@ from typing import Any, Final
 
 from PIL import Image
 
-from cli.demo.stage import Act, Stage, Unexpected
-from jobs.status import JobState, JobStatus
+from cli.demo import webhooks
+from cli.demo.stage import Act, Stage, Unexpected, require_completed
+from jobs.status import JobStatus
 
 EXAMPLES: Final = Path(__file__).resolve().parents[2] / "examples"
-
-
-def require_completed(job: JobStatus) -> Mapping[str, Any]:
-    """Return the result of a job that completed; raise ``Unexpected`` for any other."""
-    if job.state is not JobState.COMPLETED or job.result is None:
-        why = f"{job.error.type}: {job.error.message}" if job.error else str(job.state)
-        raise Unexpected(why)
-    return job.result
 
 
 async def welcome(_: Stage) -> Mapping[str, Any]:
@@ -85,4 +78,5 @@ ACTS: Final[Sequence[Act]] = (
     Act(title="notification", kind="email", input=notification, expect=mail_was_caught),
     Act(title="password reset", kind="email", input=password_reset, expect=mail_was_caught),
     Act(title="photo", kind="image", input=photo, expect=picture_is_right),
+    *webhooks.ACTS,
 )

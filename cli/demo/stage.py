@@ -13,9 +13,12 @@ from adapters.mail_catcher import catch_mail
 from adapters.outbox import Outbox
 from adapters.storage import Storage
 from cli.demo.data import load_demo_data
+from cli.demo.receiver import Receiver, receive_webhooks
 from cli.local import process
 from jobs.client import JobClient, connect
-from jobs.status import JobStatus
+from jobs.client.webhooks import EndpointDesk
+from jobs.status import JobState, JobStatus
+from opening import open_endpoint_desk
 from settings import PREFIX, Settings
 
 
@@ -33,6 +36,9 @@ class Stage:
     outbox: Outbox
     results: Path
     ui: str
+    desk: EndpointDesk
+    receiver: Receiver
+    """Takes webhooks on this machine."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,12 +50,27 @@ class Act:
     input: Callable[[Stage], Awaitable[Mapping[str, Any]]]
     expect: Callable[[Stage, JobStatus], Awaitable[str]]
     """Looks at what the job made; returns where it lies, or raises ``Unexpected``."""
+    key: str | None = None
+    """Of a job that the input's making has started already."""
+
+
+def require_completed(job: JobStatus) -> Mapping[str, Any]:
+    """Return the result of a job that completed; raise ``Unexpected`` for any other."""
+    if job.state is not JobState.COMPLETED or job.result is None:
+        why = f"{job.error.type}: {job.error.message}" if job.error else str(job.state)
+        raise Unexpected(why)
+    return job.result
 
 
 @asynccontextmanager
 async def open_stage(folder: Path) -> AsyncIterator[Stage]:
     """Start a server, a mail catcher and a worker whose data all lie in ``folder``."""
-    settings = Settings(data_dir=folder)
+    settings = Settings(
+        data_dir=folder,
+        webhook_allowed_networks=["127.0.0.0/8"],
+        webhook_allow_http=True,
+        webhook_allow_ports=True,
+    )
     results = folder / "results"
     results.mkdir()
     outbox = Outbox(settings.outbox)
@@ -73,6 +94,9 @@ async def open_stage(folder: Path) -> AsyncIterator[Stage]:
                     **_outside_environment(),
                     f"{PREFIX}DATA_DIR": str(folder),
                     f"{PREFIX}SMTP_URL": smtp_url,
+                    f"{PREFIX}WEBHOOK_ALLOWED_NETWORKS": ",".join(
+                        settings.webhook_allowed_networks
+                    ),
                     "TEMPORAL_ADDRESS": server.server.address,
                 },
             )
@@ -84,6 +108,8 @@ async def open_stage(folder: Path) -> AsyncIterator[Stage]:
             outbox=outbox,
             results=results,
             ui=server.server.ui,
+            desk=open_endpoint_desk(settings, database, client),
+            receiver=await stack.enter_async_context(receive_webhooks()),
         )
 
 

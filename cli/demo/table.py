@@ -13,7 +13,6 @@ from cli import output
 from cli.demo.stage import Act
 from jobs.status import JobStatus
 
-
 COLUMNS: Final = ("JOB", "STATE", "ATTEMPTS", "TOOK", "RESULT")
 
 
