@@ -1,8 +1,10 @@
 """One step of an image job as a child process does it: local files in, local files out."""
 
 import hashlib
+import os
 import resource
 import signal
+import sys
 import time
 import warnings
 from collections.abc import Mapping
@@ -24,12 +26,17 @@ def start(font: str, pixels: int, memory: int) -> None:
     """Prepare a fresh child process.
 
     SIGTERM gets its default effect back: a Python handler would never run while a C decoder does,
-    and the child would live on until it is killed.
+    and the child would live on until it is killed. What decoders print goes nowhere: a damaged TIFF
+    alone can fill a log.
     """
+    quiet = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(quiet, sys.stderr.fileno())
+    os.close(quiet)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     Image.MAX_IMAGE_PIXELS = pixels
+    warnings.simplefilter("ignore")
     warnings.simplefilter("error", Image.DecompressionBombWarning)
     _state["font"] = Path(font)
     _state["limits"] = reading.Limits(pixels=pixels)

@@ -92,7 +92,7 @@ class ImagePool:
             )
             raise DecoderTimeout(msg) from None
         except ProcessExpired as error:
-            msg = f"the process that decodes died (exit code {error.exitcode}); see its log"
+            msg = f"the process that decodes died (exit code {error.exitcode})"
             raise DecoderCrash(msg) from None
         if "code" in report:
             raise BY_CODE[report["code"]](report["message"])
