@@ -5,7 +5,8 @@ table ``days(day, starts_at, ends_at)``, whose edges were made in Python: exact 
 one text for SQLite and PostgreSQL.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 from itertools import pairwise
@@ -36,6 +37,11 @@ MAX_ROWS: Final = 1_000
 DAYS_TO_CHART: Final = 7
 RUN_UP_DAYS: Final = 14
 """Days in the chart of a shorter period, its own included."""
+
+NO_AUTOMATIC_INDEX: Final = "PRAGMA automatic_index=OFF"
+AUTOMATIC_INDEX: Final = "PRAGMA automatic_index=ON"
+"""SQLite, which knows no statistics, would build an index on any column that a query compares with
+a constant, and then leave the index on the time unused: 66 s in place of 0.4 s."""
 
 SHARE_STEP: Final = Decimal("0.0001")
 
@@ -71,7 +77,20 @@ class ReportSource:
                 compares=compared is not None,
                 lead=run_up(period),
             )
-            return await _collect(reader, definition, period, compared)
+            async with _without_automatic_index(connection):
+                return await _collect(reader, definition, period, compared)
+
+
+@asynccontextmanager
+async def _without_automatic_index(connection: AsyncConnection) -> AsyncIterator[None]:
+    if connection.dialect.name != "sqlite":
+        yield
+        return
+    await connection.exec_driver_sql(NO_AUTOMATIC_INDEX)
+    try:
+        yield
+    finally:
+        await connection.exec_driver_sql(AUTOMATIC_INDEX)
 
 
 def run_up(period: Period) -> Period | None:
