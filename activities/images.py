@@ -12,7 +12,7 @@ import json
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -20,8 +20,9 @@ from typing import Any, Final, Protocol
 from temporalio import activity
 
 from activities.progress import report
+from jobs.errors import TransientError
 from jobs.files import ObjectNotFound, ObjectTooLarge, StoredObject
-from jobs.images.contract import MAIN, ImageFile, SourceFacts
+from jobs.images.contract import ImageFile, SourceFacts
 from jobs.images.errors import (
     FileTooBig,
     IntermediateLost,
@@ -51,6 +52,7 @@ WORK: Final = "work"
 """Where pictures between steps are stored, ``work/<job id>/``."""
 LEFTOVER_AGE: Final = timedelta(hours=24)
 """Longer than the kind's deadline: no job can still need what is older."""
+SWEEP_INTERVAL_S: Final = 3600
 BEAT_S: Final = 1.0
 MARGIN: Final = timedelta(seconds=5)
 """Kept free at the end of a step's time, so that its own limit is reached before Temporal's."""
@@ -144,7 +146,7 @@ class ImageCatalog(Protocol):
 class Tracker:
     """How far a step is, for its heartbeats."""
 
-    message: str
+    step: str
     total: int
     done: int = 0
     child: Path | None = None
@@ -156,7 +158,7 @@ class Tracker:
         if self.child is not None:
             with suppress(OSError):  # not written yet
                 done += self.child.stat().st_size
-        report(min(done, self.total), self.total, message=self.message)
+        report(min(done, self.total), self.total, step=self.step)
 
 
 @asynccontextmanager
@@ -175,6 +177,21 @@ async def beating(tracker: Tracker) -> AsyncIterator[None]:
         beats.cancel()
 
 
+@dataclass(slots=True)
+class Broom:
+    """When this worker last swept the storage."""
+
+    swept_at: float | None = None
+
+    def is_due(self) -> bool:
+        """Tell whether it is time to sweep, once per interval."""
+        now = time.monotonic()
+        if self.swept_at is not None and now - self.swept_at < SWEEP_INTERVAL_S:
+            return False
+        self.swept_at = now
+        return True
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageActivities:
     """Steps of the image job."""
@@ -186,6 +203,7 @@ class ImageActivities:
     max_bytes: int = 30_000_000
     remote_storage: bool = False
     """Whether an object that was stored a moment ago may not be visible yet."""
+    broom: Broom = field(default_factory=Broom)
 
     @activity.defn(name="images.claim")
     async def claim(self, claim: ImageClaim) -> ImageSource:
@@ -205,12 +223,15 @@ class ImageActivities:
         begins again from the source, to the same files.
         """
         began = time.monotonic()
-        tracker = Tracker(message=step.name, total=len(step.branches) + 3)
+        tracker = Tracker(step=step.name, total=len(step.branches) + 3)
         async with beating(tracker):
             with self.scratch.room() as room:
                 done, outcomes, source = await self._apply(step, room, tracker)
             if step.last:
                 await self._clear()
+            if self.broom.is_due():
+                with suppress(TransientError):  # it is no part of this step
+                    await self.sweep()
         return StepOutcome(
             outcomes=outcomes,
             source=source,
@@ -249,8 +270,8 @@ class ImageActivities:
     async def sweep(self, now: datetime | None = None) -> int:
         """Delete pictures between steps that no job can still need, and return their number.
 
-        Jobs delete theirs; this is for jobs that were terminated. Not a step: the worker calls it
-        now and then.
+        Jobs delete theirs; this is for jobs that were terminated. No step of its own: each worker
+        does it once an hour, after a step.
         """
         oldest = (now or datetime.now(UTC)) - LEFTOVER_AGE
         old = [
@@ -382,8 +403,9 @@ class ImageActivities:
             has_alpha=made.has_alpha,
             quality_used=made.quality_used,
         )
-        placeholder = made.placeholder if name == MAIN else None
-        return BranchOutcome(picture=picture, file=file, placeholder=placeholder)
+        return BranchOutcome(
+            picture=picture, file=file, placeholder=made.placeholder, blurhash=made.blurhash
+        )
 
     async def _clear(self) -> None:
         await self.storage.delete_prefix(work_prefix())

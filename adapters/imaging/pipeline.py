@@ -158,8 +158,13 @@ def _write(
         "size": len(encoded.data),
         "sha256": hashlib.sha256(encoded.data).hexdigest(),
         "quality_used": encoded.quality,
-        "placeholder": writing.preview(image) if encoding["name"] == MAIN else None,
+        **(_previews(image) if encoding["name"] == MAIN else {}),
     }
+
+
+def _previews(image: Image.Image) -> dict[str, str]:
+    small = writing.thumbnail(image)
+    return {"placeholder": writing.data_uri(small), "blurhash": writing.blurhash(small)}
 
 
 def _tell(progress: Path) -> None:

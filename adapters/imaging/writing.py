@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from blurhash import encode as encode_blurhash  # type: ignore[import-untyped]  # has no types
 from PIL import Image
 
 from adapters.imaging import colors
@@ -227,13 +228,33 @@ class _Trials:
         return best
 
 
-def preview(image: Image.Image) -> str:
-    """Return a picture of at most 16 pixels a side as a data URI of about 100 bytes."""
-    small = image.copy()
-    small.thumbnail((PREVIEW, PREVIEW), Image.Resampling.BOX, reducing_gap=2.0)
+def thumbnail(image: Image.Image) -> Image.Image:
+    """Return ``image`` with at most 16 pixels a side."""
+    small = image.copy() if max(image.size) <= PREVIEW else image.reduce(_reduction(image))
+    small.thumbnail((PREVIEW, PREVIEW), Image.Resampling.BOX)
+    return small
+
+
+def _reduction(image: Image.Image) -> tuple[int, int]:
+    """Return by how much a fast reduction may shrink each side and leave twice what is needed."""
+    longest = max(image.size)
+    factor = max(1, longest // (2 * PREVIEW))
+    return min(factor, image.width), min(factor, image.height)
+
+
+def data_uri(small: Image.Image) -> str:
+    """Return a thumbnail as a data URI of about 100 bytes."""
     buffer = io.BytesIO()
     small.convert("RGBA" if "A" in small.getbands() else "RGB").save(buffer, "WEBP", quality=30)
     return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def blurhash(small: Image.Image) -> str:
+    """Return a thumbnail as a BlurHash of 28 characters; transparent parts are white."""
+    opaque = colors.flatten(small, "#ffffff").convert("RGB")
+    rows = [[opaque.getpixel((x, y)) for x in range(opaque.width)] for y in range(opaque.height)]
+    across, down = (4, 3) if opaque.width >= opaque.height else (3, 4)
+    return str(encode_blurhash(rows, components_x=across, components_y=down))
 
 
 def keep(image: Image.Image, path: Path, credit: Mapping[int, str]) -> None:

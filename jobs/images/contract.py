@@ -105,6 +105,8 @@ class ImageResult(Contract):
     files: list[ImageFile]
     placeholder: str
     """A preview of about 100 bytes as a data URI, to show while the picture loads."""
+    blurhash: str = ""
+    """The same as a BlurHash, for clients that draw it themselves."""
     warnings: list[str]
     """``animation_dropped``, ``icc_ignored``, ``not_enlarged``, ``downscaled``,
     ``quality_not_applicable``, ``palette_used``, ``watermark_shrunk``."""

@@ -111,19 +111,16 @@ def sum_up(
 ) -> ImageResult:
     """Return the job's result."""
     source = outcomes[0].source
-    placeholders = [
-        branch.placeholder
-        for outcome in outcomes
-        for branch in outcome.outcomes
-        if branch.placeholder is not None
-    ]
-    if source is None or not placeholders:
+    branches = [branch for outcome in outcomes for branch in outcome.outcomes]
+    shown = next((branch for branch in branches if branch.placeholder is not None), None)
+    if source is None or shown is None or shown.placeholder is None:
         msg = "the first step tells of the source, and one step makes the main file"
         raise AssertionError(msg)
     main = next(file for file in files if file.name == MAIN)
     return ImageResult(
         files=files,
-        placeholder=placeholders[0],
+        placeholder=shown.placeholder,
+        blurhash=shown.blurhash,
         warnings=sorted({warning for outcome in outcomes for warning in outcome.warnings}),
         source=source,
         saved_percent=round(100 * (1 - main.bytes / source.bytes), 1),

@@ -59,6 +59,7 @@ class BranchOutcome(Contract):
     picture: Picture | None = None
     file: ImageFile | None = None
     placeholder: str | None = None
+    blurhash: str = ""
 
 
 class StepOutcome(Contract):
@@ -146,6 +147,7 @@ class Made:
     sha256: str = ""
     quality_used: int | None = None
     placeholder: str | None = None
+    blurhash: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

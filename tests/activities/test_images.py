@@ -9,7 +9,7 @@ import pytest
 from temporalio.testing import ActivityEnvironment
 from typing_extensions import override
 
-from activities.images import ImageActivities
+from activities.images import Broom, ImageActivities
 from adapters.imaging.pool import ImagePool
 from adapters.imaging.scratch import Scratch
 from adapters.storage import Storage
@@ -48,6 +48,22 @@ class Away(Storage):
     @override
     async def put_file(self, key: str, path: Path, *, create: bool = False) -> StoredObject:
         raise StorageUnavailable("the store is full")
+
+
+class Unlisted(Storage):
+    """A storage that fails to list."""
+
+    def __init__(self, storage: Storage) -> None:
+        self.__dict__ = storage.__dict__
+        self.asked = 0
+
+    @override
+    async def list(self, prefix: str) -> AsyncIterator[StoredObject]:
+        self.asked += 1
+        nothing: tuple[str, ...] = ()
+        for key in nothing:
+            yield StoredObject(key=key, size=0)
+        raise StorageUnavailable("the store is away")
 
 
 @dataclass
@@ -181,7 +197,7 @@ async def test_a_step_beats_with_what_is_done(
 
     environment.on_heartbeat = beat
     await apply(environment, steps, step(0))
-    assert beats[0].message == "resize"
+    assert beats[0].step == "resize"
     assert all(each.total == 4 and each.done <= 4 for each in beats)
 
 
@@ -225,6 +241,17 @@ async def test_abandoning_removes_everything_but_the_source_and_can_be_repeated(
     assert await keys(steps) == ["in/photo.png"]
     assert isinstance(steps.catalog, Events)
     assert steps.catalog.said == ["fail cat test Cancelled"] * 2
+
+
+async def test_a_worker_sweeps_once_an_hour_and_a_failing_sweep_harms_no_step(
+    environment: ActivityEnvironment, steps: ImageActivities
+) -> None:
+    assert isinstance(steps.storage, Storage)
+    unlisted = replace(steps, storage=Unlisted(steps.storage), broom=Broom())
+    await apply(environment, unlisted, step(0))
+    await apply(environment, unlisted, step(0))
+    assert isinstance(unlisted.storage, Unlisted)
+    assert unlisted.storage.asked == 1
 
 
 async def test_the_sweep_deletes_only_pictures_that_no_job_can_need(

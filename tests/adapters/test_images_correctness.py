@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from itertools import product
 from typing import Any
 
+import blurhash  # type: ignore[import-untyped]  # has no types
 import pytest
 from PIL import Image, ImageCms
 from PIL.PngImagePlugin import PngInfo
@@ -295,3 +296,14 @@ async def test_the_placeholder_is_a_small_picture_in_a_data_uri(darkroom: Darkro
     preview = Image.open(io.BytesIO(base64.b64decode(body)))
     assert preview.size == (16, 11)
     assert close(corner_colors(preview)[0], RED, most=60)
+
+
+async def test_the_blurhash_shows_the_colours_of_the_picture(darkroom: Darkroom) -> None:
+    for size, components in ((1200, 800), (4, 3)), ((800, 1200), (3, 4)):
+        developed = await darkroom.develop(encoded(corners(*size)))
+        assert blurhash.components(developed.made.blurhash) == components
+        rows = blurhash.decode(developed.made.blurhash, 30, 20)
+        red, green, blue = rows[0][0]
+        assert red > max(green, blue) + 30
+    clear = await darkroom.develop(encoded(Image.new("RGBA", (40, 40), (0, 0, 0, 0))))
+    assert min(blurhash.decode(clear.made.blurhash, 1, 1)[0][0]) > 240

@@ -444,4 +444,4 @@ async def test_progress_tells_the_place_and_the_operation(studio: Studio) -> Non
         await handle.cancel()
         with pytest.raises(WorkflowFailureError):
             await handle.result()
-    assert (seen[0].message, seen[0].total) == ("resize", 4)
+    assert (seen[0].step, seen[0].total) == ("resize", 4)
