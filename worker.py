@@ -40,16 +40,20 @@ from activities.handlers.registry import Handlers
 from activities.handlers.tools import Tools
 from activities.images import ImageActivities
 from activities.interceptor import StepInterceptor
+from activities.reports import ReportActivities
+from activities.schedules import ScheduleActivities
 from activities.webhooks import WebhookActivities
 from adapters import telemetry
 from adapters.database.emails import EmailLedger
 from adapters.database.images import Images
 from adapters.database.password_resets import PasswordResets
+from adapters.database.reports import ReportSource
 from adapters.database.users import Users
 from adapters.database.webhooks.deliveries import DeliveryLog
 from adapters.database.webhooks.effects import OrderBook, PushLog
 from adapters.database.webhooks.events import Events
 from adapters.database.webhooks.inbound import InboundEvents
+from adapters.reports.renderer import ReportRenderer
 from cli import serving
 from cli.exits import run_to_exit
 from cli.output import say
@@ -64,6 +68,8 @@ from jobs.emails import EMAIL
 from jobs.events import EVENT
 from jobs.images import IMAGE
 from jobs.reminders import REMINDER
+from jobs.reports import REPORT
+from jobs.schedules.client import ScheduleClient
 from jobs.webhooks import WEBHOOK
 from opening import Adapters, open_adapters
 from settings import Settings
@@ -73,6 +79,8 @@ from workflows.events import PublishEventWorkflow
 from workflows.images import ProcessImageWorkflow
 from workflows.interceptor import FinalFailureInterceptor
 from workflows.reminders import SendReminderWorkflow
+from workflows.reports import DailyReportsWorkflow, GenerateReportWorkflow
+from workflows.schedules import RaiseAlertWorkflow, WatchSchedulesWorkflow
 from workflows.webhooks import ProcessWebhookWorkflow, SweepWebhooksWorkflow
 
 STICKY_TIMEOUT: Final = timedelta(seconds=3)
@@ -92,6 +100,7 @@ DEFAULT_SLOTS: Final[Mapping[Queue, int]] = {
 
 SYSTEM_WORKFLOWS: Final[Mapping[Queue, Sequence[type]]] = {
     Queue.WEBHOOKS: (SweepWebhooksWorkflow,),
+    Queue.REPORTS: (DailyReportsWorkflow, WatchSchedulesWorkflow, RaiseAlertWorkflow),
 }
 """Workflows that no one submits."""
 
@@ -107,7 +116,12 @@ class Wiring:
 
 def wire(adapters: Adapters) -> Sequence[Wiring]:
     """Join every kind to its workflow and its steps."""
-    return (*wire_emails(adapters), *wire_images(adapters), *wire_webhooks(adapters))
+    return (
+        *wire_emails(adapters),
+        *wire_images(adapters),
+        *wire_webhooks(adapters),
+        *wire_reports(adapters),
+    )
 
 
 def wire_emails(adapters: Adapters) -> Sequence[Wiring]:
@@ -165,6 +179,17 @@ def wire_webhooks(adapters: Adapters) -> Sequence[Wiring]:
     )
 
 
+def wire_reports(adapters: Adapters) -> Sequence[Wiring]:
+    """Join the kind that makes reports."""
+    reports = ReportActivities(
+        source=ReportSource(adapters.database),
+        renderer=ReportRenderer(adapters.settings.product_name),
+        files=adapters.storage,
+        time_zone=adapters.settings.time_zone,
+    )
+    return (Wiring(REPORT, GenerateReportWorkflow, reports.all()),)
+
+
 def slots_of(settings: Settings, options: Options) -> Mapping[Queue, int]:
     """Return how many steps of each queue run at once; the command line wins."""
     chosen = {**settings.slots, **options.slots}
@@ -192,6 +217,7 @@ def build_workers(
     """Return a worker for each queue that has a kind."""
     failures = FailureActivities(telemetry.LogReporter(), JobHistory(client))
     wiring = wire(adapters)
+    system_steps = {Queue.REPORTS: ScheduleActivities(ScheduleClient(client)).all()}
     return [
         Worker(
             client,
@@ -208,6 +234,7 @@ def build_workers(
                     if wired.kind.queue is queue
                     for step in wired.activities
                 ),
+                *system_steps.get(queue, ()),
             ],
             workflow_runner=SandboxedWorkflowRunner(
                 restrictions=SandboxRestrictions.default.with_passthrough_modules(

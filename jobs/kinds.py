@@ -10,6 +10,7 @@ from jobs.errors import InvalidInputError, Problem
 from jobs.events import EVENT
 from jobs.images import IMAGE
 from jobs.reminders import REMINDER
+from jobs.reports import REPORT
 from jobs.validation import nearest
 from jobs.webhooks import WEBHOOK
 
@@ -20,6 +21,7 @@ ALL: Final[tuple[JobKind[Any, Any], ...]] = (
     EVENT,
     DELIVERY,
     WEBHOOK,
+    REPORT,
 )
 
 KINDS: Final[Mapping[str, JobKind[Any, Any]]] = {kind.name: kind for kind in ALL}

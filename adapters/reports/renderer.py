@@ -1,16 +1,15 @@
-"""Renders the figures of a report in any of its formats, without touching the event loop."""
+"""Renders the figures of a report in any of its formats, without touching the event loop.
+
+The renderers are imported in the thread that first needs them: Matplotlib alone takes a second, and
+a worker of other queues never draws.
+"""
 
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from adapters.reports.charts import trend_png
 from adapters.reports.data import write_csv, write_json
-from adapters.reports.html import write_html
-from adapters.reports.pdf import write_pdf
-from adapters.reports.view import view
 from adapters.reports.words import say, say_change
-from adapters.reports.xlsx import write_xlsx
 from jobs.figures import Figures, Kpi
 from jobs.reports import ReportFormat
 
@@ -31,13 +30,18 @@ class ReportRenderer:
 
     async def chart(self, figures: Figures) -> bytes:
         """Return the report's chart as PNG."""
-        return await asyncio.to_thread(trend_png, figures.trend, figures.currency)
+        return await asyncio.to_thread(_chart, figures)
 
     def summary(self, figures: Figures) -> Mapping[str, str]:
         """Return the key figures as people read them, by label."""
         return {kpi.label: _line(kpi, figures) for kpi in figures.kpis}
 
     def _render(self, figures: Figures, report_format: ReportFormat) -> bytes:
+        from adapters.reports.html import write_html
+        from adapters.reports.pdf import write_pdf
+        from adapters.reports.view import view
+        from adapters.reports.xlsx import write_xlsx
+
         match report_format:
             case ReportFormat.PDF:
                 return write_pdf(figures, view(figures, self.product_name))
@@ -49,6 +53,12 @@ class ReportRenderer:
                 return write_csv(figures)
             case ReportFormat.JSON:
                 return write_json(figures)
+
+
+def _chart(figures: Figures) -> bytes:
+    from adapters.reports.charts import trend_png
+
+    return trend_png(figures.trend, figures.currency)
 
 
 def _line(kpi: Kpi, figures: Figures) -> str:
