@@ -9,7 +9,7 @@ import asyncio
 import functools
 import hashlib
 from collections.abc import Mapping
-from concurrent.futures import TimeoutError as PoolTimeoutError
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -85,7 +85,7 @@ class ImagePool:
         future = self._open().schedule(pipeline.run, args=[_as_plain(work)], timeout=limit_s)
         try:
             report = await asyncio.wrap_future(future)
-        except PoolTimeoutError:
+        except TimeoutError:
             msg = (
                 f"the step took longer than {limit_s:g} s and was stopped: "
                 "make the picture smaller, or raise CONVEYOR_IMAGE_STEP_LIMIT"
@@ -109,7 +109,8 @@ class ImagePool:
             pool, self._pool = self._pool, None
             pool.close()  # type: ignore[no-untyped-call]  # pebble leaves these two unannotated
             pool.stop()  # type: ignore[no-untyped-call]  # as above
-            await asyncio.to_thread(pool.join, CLOSING_S)
+            with suppress(TimeoutError):  # a child that resists goes with its parent
+                await asyncio.to_thread(pool.join, CLOSING_S)
 
     def _open(self) -> ProcessPool:
         if self._pool is None or not self._pool.active:

@@ -34,6 +34,10 @@ class Scratch:
     max_age: timedelta = timedelta(hours=1)
     _swept_at: float = field(default=0.0, init=False)
 
+    def __post_init__(self) -> None:
+        # children have a working folder of their own
+        self.folder = self.folder.absolute()
+
     @contextmanager
     def room(self) -> Iterator[Path]:
         """Give a step an empty folder, and delete it afterwards."""

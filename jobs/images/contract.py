@@ -109,7 +109,7 @@ class ImageResult(Contract):
     """The same as a BlurHash, for clients that draw it themselves."""
     warnings: list[str]
     """``animation_dropped``, ``icc_ignored``, ``not_enlarged``, ``downscaled``,
-    ``quality_not_applicable``, ``palette_used``, ``watermark_shrunk``."""
+    ``quality_not_applicable``, ``watermark_shrunk``."""
     source: SourceFacts
     saved_percent: float
     """How much smaller the main file is than the source; negative if it is larger."""

@@ -146,6 +146,13 @@ async def test_sixteen_bit_greys_keep_their_ramp(darkroom: Darkroom, kind: str) 
     assert ramp == [0, 32, 64, 96, 128, 160, 192, 224]
 
 
+@pytest.mark.parametrize("mode", ["CMYK", "LAB", "YCbCr", "1", "I", "I;16B"])
+async def test_tiffs_of_every_mode_become_pictures(darkroom: Darkroom, mode: str) -> None:
+    developed = await darkroom.develop(encoded(Image.new(mode, (40, 30)), "TIFF"))
+    assert developed.image.size == (40, 30)
+    assert developed.image.mode in {"L", "RGB"}
+
+
 async def test_floating_point_pixels_are_refused_by_name(darkroom: Darkroom) -> None:
     with pytest.raises(Exception, match="floating-point") as caught:
         await darkroom.develop(encoded(Image.new("F", (4, 4), 0.5), "TIFF"))
@@ -202,7 +209,7 @@ async def test_alpha_is_flattened_on_the_background_for_jpeg(darkroom: Darkroom)
     assert developed.made.has_alpha is False
 
 
-@pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG", "TIFF"])
+@pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG", "TIFF", "AVIF"])
 async def test_the_first_frame_is_used_with_a_warning(darkroom: Darkroom, kind: str) -> None:
     developed = await darkroom.develop(animation(kind))
     assert "animation_dropped" in developed.done.warnings
@@ -211,7 +218,7 @@ async def test_the_first_frame_is_used_with_a_warning(darkroom: Darkroom, kind: 
     assert close(corner_colors(developed.image)[0], RED, most=40)
 
 
-@pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG", "TIFF"])
+@pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG", "TIFF", "AVIF"])
 async def test_an_animation_is_refused_on_request(darkroom: Darkroom, kind: str) -> None:
     with pytest.raises(Exception, match="on_animated") as caught:
         await darkroom.develop(animation(kind), on_animated="reject")

@@ -1,6 +1,7 @@
 """Nothing that is uploaded can hurt: bombs, crashes and hangs cost one step, and are named."""
 
 import asyncio
+import multiprocessing.forkserver
 import os
 import signal
 import time
@@ -117,6 +118,43 @@ async def test_a_crash_costs_only_its_own_step() -> None:
                 await doomed
         assert not caught.value.non_retryable
         assert (await neighbour).made.width == 400
+        assert (await darkroom.develop(encoded(corners()))).made.width == 120
+    finally:
+        await pool.close()
+
+
+async def test_a_child_carries_nothing_of_the_worker() -> None:
+    pool = ImagePool(processes=1)
+    darkroom = Darkroom(pool)
+    await pool.warm()
+    try:
+        with darkroom.work(scan_bomb(4000, 4000, 90)) as work:
+            running = asyncio.ensure_future(pool.run(work, darkroom.limit))
+            maps = mapped_files(await child_at_work(work))
+            running.cancel()
+        assert "_imaging" in maps
+        for library in ("temporal", "pydantic", "sqlalchemy"):
+            assert library not in maps
+    finally:
+        await pool.close()
+
+
+def mapped_files(pid: int) -> str:
+    return Path(f"/proc/{pid}/maps").read_text()
+
+
+async def test_the_pool_recovers_from_the_loss_of_all_its_processes() -> None:
+    pool = ImagePool(processes=1)
+    darkroom = Darkroom(pool)
+    try:
+        assert (await darkroom.develop(encoded(corners()))).made.width == 120
+        server = multiprocessing.forkserver._forkserver
+        os.kill(server._forkserver_pid, signal.SIGKILL)  # type: ignore[attr-defined]  # private
+        with darkroom.work(scan_bomb(4000, 4000, 90)) as work:
+            doomed = asyncio.ensure_future(pool.run(work, darkroom.limit))
+            os.kill(await child_at_work(work), signal.SIGKILL)
+            with pytest.raises(errors.DecoderCrash):
+                await doomed
         assert (await darkroom.develop(encoded(corners()))).made.width == 120
     finally:
         await pool.close()
