@@ -77,7 +77,7 @@ class ScheduleInfo(Contract):
     @property
     def alarms(self) -> Sequence[ScheduledRun]:
         """Runs that went wrong."""
-        return [run for run in self.runs if run.state.alarming]
+        return [run for run in self.runs if run.alarming]
 
 
 @dataclass(frozen=True, slots=True)

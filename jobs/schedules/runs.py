@@ -52,25 +52,31 @@ async def matching_times(
 async def latest_runs(
     client: Client, description: ScheduleDescription, plan: Plan, now: datetime
 ) -> Sequence[ScheduledRun]:
-    """Return the latest runs that were due, newest first."""
+    """Return the latest runs, newest first: those that were due, and those started by hand."""
+    due = set(await _due(client, description, now))
     begun = {
-        result.scheduled_at.replace(microsecond=0): result.action
+        result.scheduled_at.replace(microsecond=0): result
         for result in description.info.recent_actions
     }
     runs = []
-    for nominal in await _due(client, description, now):
-        action = begun.get(nominal)
-        job_id = None
-        if isinstance(action, ScheduleActionExecutionStartWorkflow):
-            job_id = action.workflow_id
-            late = now - nominal > plan.late_after
-            state = await _state(client, job_id, action.first_execution_run_id, late=late)
-        elif now - nominal < plan.catch_up + GRACE:
-            continue  # the server may still catch up with it
-        else:
-            state = RunState.MISSED
+    for nominal in sorted(due | begun.keys(), reverse=True)[:RECENT]:
+        result = begun.get(nominal)
+        if result is None or not isinstance(result.action, ScheduleActionExecutionStartWorkflow):
+            if now - nominal >= plan.catch_up + GRACE:  # before, the server may still catch up
+                runs.append(
+                    ScheduledRun(schedule=description.id, nominal=nominal, state=RunState.MISSED)
+                )
+            continue
+        promised = nominal if nominal in due else result.started_at
+        job_id, run_id = result.action.workflow_id, result.action.first_execution_run_id
         runs.append(
-            ScheduledRun(schedule=description.id, nominal=nominal, state=state, job_id=job_id)
+            ScheduledRun(
+                schedule=description.id,
+                nominal=nominal,
+                state=await _state(client, job_id, run_id, late=now - promised > plan.late_after),
+                job_id=job_id,
+                watched=now - result.started_at < WATCHED,
+            )
         )
     return runs
 
@@ -97,7 +103,7 @@ async def _state(client: Client, job_id: str, run_id: str, *, late: bool) -> Run
     except RPCError as error:
         if error.status is not RPCStatusCode.NOT_FOUND:
             raise
-        return RunState.DONE  # completed runs are deleted first
+        return RunState.GONE
     if status in FINE:
         return RunState.DONE
     if status in GOING_ON:

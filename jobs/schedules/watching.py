@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import Field
 
@@ -21,10 +21,11 @@ class RunState(StrEnum):
     MISSED = "missed"
     """Not begun: the server was away beyond the catch-up window, or the run before went on."""
 
-    @property
-    def alarming(self) -> bool:
-        """Whether someone should be told."""
-        return self in {RunState.LATE, RunState.FAILED, RunState.MISSED}
+    GONE = "gone"
+    """Begun, and deleted since, after its retention."""
+
+
+ALARMING: Final = frozenset({RunState.LATE, RunState.FAILED, RunState.MISSED})
 
 
 class ScheduledRun(Contract):
@@ -34,6 +35,13 @@ class ScheduledRun(Contract):
     nominal: datetime
     state: RunState
     job_id: str | None = None
+    watched: bool = True
+    """Recent enough for an alert; older runs are only shown."""
+
+    @property
+    def alarming(self) -> bool:
+        """Whether someone should be told."""
+        return self.watched and self.state in ALARMING
 
     def words(self) -> str:
         """Return a line about the run, without its schedule's name."""
