@@ -41,7 +41,11 @@ class ScriptedRelay:
     mail: list[str] = field(default_factory=list)
     rcpt: list[str] = field(default_factory=list)
     data: list[str] = field(default_factory=list)
+    refuse: dict[str, str] = field(default_factory=dict)
+    """What is answered to RCPT for these addresses, every time."""
     received: list[Received] = field(default_factory=list)
+    paused: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when the relay stopped answering, as ``pause_after`` said."""
     connections: int = 0
     port: int = 0
     logins: list[str] = field(default_factory=list)
@@ -50,6 +54,18 @@ class ScriptedRelay:
     before_answer: tuple[asyncio.Event, asyncio.Event] | None = None
     """Set the first when a message is stored, and answer when the second is set."""
     password: str = "secret"  # noqa: S105 (of this relay only)
+
+    _pause_at: int | None = None
+    _going: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def pause_after(self, mails: int) -> None:
+        """Take so many mails more, then answer none until ``go_on``."""
+        self._pause_at = len(self.received) + mails
+
+    def go_on(self) -> None:
+        """Answer again."""
+        self._pause_at = None
+        self._going.set()
 
     def authenticate(
         self, server: SMTP, session: Session, envelope: Envelope, mechanism: str, data: Any
@@ -72,6 +88,8 @@ class ScriptedRelay:
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
         """Answer the recipient."""
+        if address in self.refuse:
+            return self.refuse[address]
         reply = await self._reply(server, self.rcpt)
         if reply.startswith("250"):
             envelope.rcpt_tos.append(address)
@@ -88,6 +106,9 @@ class ScriptedRelay:
             recipient, sender = envelope.rcpt_tos[0], envelope.mail_from or ""
             self.received.append(Received(recipient, sender, content))
         self.arrived.set()
+        if self._pause_at is not None and len(self.received) >= self._pause_at:
+            self.paused.set()
+            await self._going.wait()
         if self.before_answer is not None:
             self.before_answer[0].set()
             await self.before_answer[1].wait()

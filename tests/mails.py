@@ -11,8 +11,10 @@ from typing import Final
 from temporalio.testing import ActivityEnvironment
 
 from activities.emails import EmailActivities
+from activities.mailings import MailingActivities
 from adapters.database import Database, migrate
 from adapters.database.emails import EmailLedger
+from adapters.database.mailings import MailingLedger, Recipients
 from adapters.database.password_resets import PasswordResets
 from adapters.database.users import Users, load_demo
 from adapters.mail_rendering import MailComposer
@@ -20,6 +22,7 @@ from adapters.smtp import Relay, SmtpMailer
 from adapters.storage import Storage
 from jobs.emails import Email, EmailReceipt
 from jobs.mail_tokens import MailTokens
+from jobs.mailings import CHUNK
 from jobs.status import Progress
 from tests.mail_relay import ScriptedRelay, mail_relay
 
@@ -43,6 +46,7 @@ class MailBench:
 
     relay: ScriptedRelay
     steps: EmailActivities
+    mailings: MailingActivities
     ledger: EmailLedger
     resets: PasswordResets
     database: Database
@@ -58,7 +62,15 @@ class MailBench:
         attempt: int = 1,
         now: datetime | None = None,
     ) -> EmailReceipt:
-        """Run one attempt of the step."""
+        """Run one attempt of the email step."""
+        environment = self.attempt(job_id, run_id, attempt, now)
+        receipt: EmailReceipt = await environment.run(self.steps.send, job)
+        return receipt
+
+    def attempt(
+        self, job_id: str, run_id: str = "run-1", attempt: int = 1, now: datetime | None = None
+    ) -> ActivityEnvironment:
+        """Return what an attempt of a step runs in."""
         environment = ActivityEnvironment()
         now = now or datetime.now(UTC)
         environment.info = replace(
@@ -70,13 +82,12 @@ class MailBench:
             scheduled_time=now,
         )
         environment.on_heartbeat = self.beats.put_nowait
-        receipt: EmailReceipt = await environment.run(self.steps.send, job)
-        return receipt
+        return environment
 
 
 @asynccontextmanager
 async def mail_bench(
-    folder: Path, *, data_timeout: timedelta = timedelta(seconds=10)
+    folder: Path, *, data_timeout: timedelta = timedelta(seconds=10), chunk: int = CHUNK
 ) -> AsyncIterator[MailBench]:
     """Open everything that the email step needs, with the demo's users."""
     url = f"sqlite:///{folder / 'conveyor.db'}"
@@ -102,6 +113,16 @@ async def mail_bench(
             public_url="https://app.example.com",
             last_words_s=0.5,
         )
-        yield MailBench(relay, steps, ledger, resets, database, storage)
+        mailings = MailingActivities(
+            mailer=mailer,
+            composer=composer(),
+            ledger=MailingLedger(database),
+            directory=Recipients(database),
+            files=storage,
+            tokens=TOKENS,
+            chunk=chunk,
+            last_words_s=0.5,
+        )
+        yield MailBench(relay, steps, mailings, ledger, resets, database, storage)
         await mailer.close()
     await database.close()

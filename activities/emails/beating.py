@@ -1,4 +1,8 @@
-"""Heartbeats of a step that waits for the network."""
+"""Heartbeats of a step that waits for the network.
+
+Each wait in such a step has a limit of its own, so a beat means what it says: the step is alive and
+its loop turns.
+"""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -12,27 +16,37 @@ PHASES: Final = ("resolving", "composing", "sending")
 
 
 @contextmanager
-def beating() -> Iterator[Callable[[str], None]]:
-    """Beat while the body waits for the network; yields a function that names its phase.
-
-    Each wait in the body has a limit of its own, so a beat means what it says. A mail that is sent
-    at once beats not at all.
-    """
+def beating_with(beat: Callable[[], None], interval_s: float) -> Iterator[None]:
+    """Call ``beat`` every ``interval_s`` while the body runs; first when that time has passed."""
     loop = asyncio.get_running_loop()
-    phase = PHASES[0]
     timer: asyncio.TimerHandle
 
-    def beat() -> None:
+    def tick() -> None:
         nonlocal timer
+        beat()
+        timer = loop.call_later(interval_s, tick)
+
+    timer = loop.call_later(interval_s, tick)
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+@contextmanager
+def beating() -> Iterator[Callable[[str], None]]:
+    """Beat with the phase that the body names by calling what is yielded.
+
+    A mail that is sent at once beats not at all.
+    """
+    phase = PHASES[0]
+
+    def beat() -> None:
         report(PHASES.index(phase), len(PHASES), message=phase)
-        timer = loop.call_later(BEAT_INTERVAL_S, beat)
 
     def enter(name: str) -> None:
         nonlocal phase
         phase = name
 
-    timer = loop.call_later(BEAT_INTERVAL_S, beat)
-    try:
+    with beating_with(beat, BEAT_INTERVAL_S):
         yield enter
-    finally:
-        timer.cancel()

@@ -46,9 +46,32 @@ def upgrade() -> None:
         sa.Column("superseded_at", sa.BigInteger),
     )
     op.create_index("ix_password_reset_subject", "password_reset", ["subject"])
+    op.create_table(
+        "mailing_run",
+        sa.Column("key", sa.Text, primary_key=True),
+        sa.Column("generation", sa.Integer, nullable=False),
+        sa.Column("finished_by", sa.Text),
+        sa.Column("updated_at", sa.BigInteger, nullable=False),
+    )
+    op.create_table(
+        "mailing_recipient",
+        sa.Column("mailing", sa.Text, primary_key=True),
+        sa.Column("address_hash", sa.Text, primary_key=True),
+        sa.Column("position", sa.Integer, nullable=False),
+        sa.Column("outcome", sa.Text, nullable=False),
+        sa.Column("claims", sa.Integer, nullable=False),
+        sa.Column("smtp_code", sa.Integer),
+        sa.Column("smtp_text", sa.Text, nullable=False),
+        sa.Column("updated_at", sa.BigInteger, nullable=False),
+    )
+    op.create_index(
+        "ix_mailing_recipient_mailing_position", "mailing_recipient", ["mailing", "position"]
+    )
 
 
 def downgrade() -> None:
+    op.drop_table("mailing_recipient")
+    op.drop_table("mailing_run")
     op.drop_table("password_reset")
     op.drop_table("email_suppression")
     op.drop_table("email_send")
