@@ -49,6 +49,9 @@ class ScriptedRelay:
     connections: int = 0
     port: int = 0
     logins: list[str] = field(default_factory=list)
+    transports: list[asyncio.BaseTransport] = field(default_factory=list)
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when a recipient has been named, before that is answered."""
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when a message has come in, before it is answered."""
     before_answer: tuple[asyncio.Event, asyncio.Event] | None = None
@@ -88,6 +91,9 @@ class ScriptedRelay:
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
         """Answer the recipient."""
+        self.asked.set()
+        assert server.transport is not None
+        self.transports.append(server.transport)
         if address in self.refuse:
             return self.refuse[address]
         reply = await self._reply(server, self.rcpt)
@@ -147,7 +153,6 @@ async def mail_relay(
             tls_context=starttls,
             require_starttls=starttls is not None,
             auth_required=auth,
-            auth_require_tls=False,
             authenticator=relay.authenticate if auth else None,
             enable_SMTPUTF8=smtputf8,
             data_size_limit=size_limit,
