@@ -1,25 +1,13 @@
 """The operations on pixels: each takes a picture and returns one."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from PIL import Image, ImageFilter
 
 from adapters.imaging import colors, geometry, watermarks
-from adapters.imaging.reading import Limits, Opened, finish
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Surroundings:
-    """What an operation may need besides the picture."""
-
-    marks: Mapping[str, Path]
-    """Files of watermark pictures, by key."""
-    font: Path
-    limits: Limits
-    warnings: set[str] = field(default_factory=set)
+from adapters.imaging.reading import Opened, finish
+from adapters.imaging.surroundings import Surroundings
 
 
 def apply(image: Image.Image, operation: Mapping[str, Any], around: Surroundings) -> Image.Image:

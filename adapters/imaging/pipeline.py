@@ -15,6 +15,7 @@ from PIL import Image, ImageFile
 
 from adapters.imaging import changes, reading, writing
 from adapters.imaging.refusal import Refusal
+from adapters.imaging.surroundings import Surroundings
 
 MAIN: Final = "main"
 """The file of which a placeholder is made."""
@@ -114,7 +115,7 @@ def _change(
     branch: Mapping[str, Any],
     warned: set[str],
 ) -> Image.Image:
-    around = changes.Surroundings(
+    around = Surroundings(
         marks={key: Path(path) for key, path in branch["marks"].items()},
         font=_state["font"],
         limits=_state["limits"],

@@ -4,16 +4,14 @@ import functools
 import unicodedata
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from PIL import Image, ImageChops, ImageColor, ImageDraw, ImageFont, ImageStat
 
 from adapters.imaging import geometry
 from adapters.imaging.reading import finish, load, open_source
 from adapters.imaging.refusal import Refusal
-
-if TYPE_CHECKING:
-    from adapters.imaging.changes import Surroundings
+from adapters.imaging.surroundings import Surroundings
 
 SMALLEST: Final = 8
 """Font size in pixels below which text is not readable."""
@@ -30,7 +28,7 @@ NO_CHARACTER: Final = "\uffff"
 """Never assigned: every font draws it as the box that stands for what it lacks."""
 
 
-def draw(image: Image.Image, operation: Mapping[str, Any], around: "Surroundings") -> Image.Image:
+def draw(image: Image.Image, operation: Mapping[str, Any], around: Surroundings) -> Image.Image:
     """Lay the watermark of ``operation`` on ``image`` and return it."""
     if operation["text"] is None:
         stamp = _picture(image, operation, around)
@@ -65,7 +63,7 @@ def _font(path: Path, size: int) -> ImageFont.FreeTypeFont:
     return ImageFont.truetype(str(path), size)
 
 
-def _text(image: Image.Image, operation: Mapping[str, Any], around: "Surroundings") -> Image.Image:
+def _text(image: Image.Image, operation: Mapping[str, Any], around: Surroundings) -> Image.Image:
     text = operation["text"]
     trial = _font(around.font, TRIAL)
     if missing := missing_characters(text, trial):
@@ -112,9 +110,7 @@ def _brightness(color: tuple[int, int, int]) -> float:
     return 0.299 * color[0] + 0.587 * color[1] + 0.114 * color[2]
 
 
-def _picture(
-    image: Image.Image, operation: Mapping[str, Any], around: "Surroundings"
-) -> Image.Image:
+def _picture(image: Image.Image, operation: Mapping[str, Any], around: Surroundings) -> Image.Image:
     path = around.marks[operation["image"]]
     opened = open_source(path, around.limits, what="watermark.image")
     mark = finish(load(opened, "watermark.image"), opened).convert("RGBA")

@@ -112,15 +112,16 @@ class Studio:
     job_id: str = ""
 
     @asynccontextmanager
-    async def worker(self) -> AsyncIterator[None]:
-        """Run a worker on a queue of its own; jobs started in the body go there."""
-        self.queue = f"{self.name}-{uuid4().hex[:6]}"
+    async def worker(self, queue: str = "") -> AsyncIterator[None]:
+        """Run a worker on a queue, by default its own; jobs started in the body go there."""
+        self.queue = queue or f"{self.name}-{uuid4().hex[:6]}"
         async with Worker(
             self.client,
             task_queue=self.queue,
             workflows=[ProcessImageWorkflow],
             activities=self.steps.all(),
             workflow_runner=RUNNER,
+            sticky_queue_schedule_to_start_timeout=timedelta(seconds=3),
             max_heartbeat_throttle_interval=timedelta(seconds=1),
             default_heartbeat_throttle_interval=timedelta(seconds=1),
         ):
@@ -407,6 +408,21 @@ async def test_a_cancelled_job_stops_its_decode_and_leaves_nothing(studio: Studi
     assert isinstance(caught.value.cause, CancelledError)
     assert await studio.keys() == ["in/slow.jpg"]
     assert studio.scratch_files() == []
+
+
+async def test_a_step_cut_by_a_shutdown_goes_to_the_next_worker_uncounted(studio: Studio) -> None:
+    async with studio.slow_worker(timedelta(seconds=30)):
+        handle = await studio.start(source="in/slow.jpg", operations=DEMO)
+        queue = studio.queue
+        await studio.until_decoding()
+    assert studio.scratch_files() == []
+    pool = ImagePool(processes=1)
+    studio.steps = replace(studio.steps, engine=pool)
+    async with studio.worker(queue):
+        result = await handle.result()
+    await pool.close()
+    assert result.files[0].width == 800
+    assert all(attempt == 1 for _, attempt in await studio.attempts())
 
 
 async def test_a_catalogue_picture_goes_from_processing_to_processed(studio: Studio) -> None:

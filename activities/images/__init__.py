@@ -1,27 +1,28 @@
 """Steps of the image job.
 
 Their effects are files, so each is idempotent by name: a picture between two steps is named after
-all it was made from, a finished file after its content, and both are put only if absent. The
-engine works on local files; what a step makes goes through the storage, so that the next step may
-run on another machine.
+all it was made from, a finished file after its content, so that repeating a step writes the same
+objects. The engine works on local files; what a step makes goes through the storage, so that the
+next step may run on another machine.
 """
 
-import asyncio
 import hashlib
 import json
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import AbstractContextManager, asynccontextmanager, suppress
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from temporalio import activity
 
+from activities.images.beating import Tracker, beating
+from activities.images.needs import ImageCatalog, ImageEngine, ImageStorage, Scratch
 from activities.progress import report
 from jobs.errors import TransientError
-from jobs.files import ObjectNotFound, ObjectTooLarge, StoredObject
+from jobs.files import ObjectNotFound, ObjectTooLarge
 from jobs.images.contract import ImageFile, SourceFacts
 from jobs.images.errors import (
     FileTooBig,
@@ -53,128 +54,10 @@ WORK: Final = "work"
 LEFTOVER_AGE: Final = timedelta(hours=24)
 """Longer than the kind's deadline: no job can still need what is older."""
 SWEEP_INTERVAL_S: Final = 3600
-BEAT_S: Final = 1.0
 MARGIN: Final = timedelta(seconds=5)
 """Kept free at the end of a step's time, so that its own limit is reached before Temporal's."""
 LEAST: Final = timedelta(seconds=1)
 EXTENSIONS: Final = {"jpeg": "jpg"}
-
-
-class ImageStorage(Protocol):
-    """What these steps need from the object storage."""
-
-    async def fetch(self, key: str, path: Path, *, limit: int | None = None) -> StoredObject:
-        """Copy an object to a local file.
-
-        Raises:
-            ObjectNotFound: there is none.
-            ObjectTooLarge: it has more than ``limit`` bytes.
-        """
-        ...
-
-    async def put_file(self, key: str, path: Path, *, create: bool = False) -> StoredObject:
-        """Store a local file; with ``create`` an object that is there is left alone."""
-        ...
-
-    def list(self, prefix: str) -> AsyncIterator[StoredObject]:
-        """List objects."""
-        ...
-
-    async def delete(self, key: str) -> None:
-        """Delete an object; it may be missing."""
-        ...
-
-    async def delete_prefix(self, prefix: str) -> int:
-        """Delete all objects whose key begins so."""
-        ...
-
-
-class ImageEngine(Protocol):
-    """What decodes, changes and encodes."""
-
-    @property
-    def fingerprint(self) -> str:
-        """What the same step's pixels depend on, besides its input."""
-        ...
-
-    async def run(self, work: ImageWork, limit: timedelta) -> WorkDone:
-        """Do ``work`` on local files; cancelling this stops it."""
-        ...
-
-
-class Scratch(Protocol):
-    """The worker's local folder."""
-
-    def room(self) -> AbstractContextManager[Path]:
-        """Give an empty folder for the time of a step."""
-        ...
-
-    def find(self, key: str) -> Path | None:
-        """Return what an earlier step has kept here."""
-        ...
-
-    def keep(self, key: str, path: Path) -> None:
-        """Take the file at ``path`` for a later step."""
-        ...
-
-    def forget(self, prefix: str) -> None:
-        """Delete what was kept."""
-        ...
-
-
-class ImageCatalog(Protocol):
-    """The application's record of its pictures."""
-
-    async def claim(self, image_id: str, owner: str | None, job_id: str) -> str:
-        """Mark a picture as being processed by a job and return the key of its file.
-
-        Raises:
-            ImageNotFound: there is none, or it belongs to another owner.
-        """
-        ...
-
-    async def complete(self, image_id: str, job_id: str, files: Sequence[ImageFile]) -> None:
-        """Record the files made; no effect if another job has claimed the picture since."""
-        ...
-
-    async def fail(self, image_id: str, job_id: str, error: str) -> None:
-        """Record the failure; no effect if another job has claimed the picture since."""
-        ...
-
-
-@dataclass(slots=True)
-class Tracker:
-    """How far a step is, for its heartbeats."""
-
-    step: str
-    total: int
-    done: int = 0
-    child: Path | None = None
-    """A file that the child lets grow by a byte with each part that is done."""
-
-    def tell(self) -> None:
-        """Heartbeat."""
-        done = self.done
-        if self.child is not None:
-            with suppress(OSError):  # not written yet
-                done += self.child.stat().st_size
-        report(min(done, self.total), self.total, step=self.step)
-
-
-@asynccontextmanager
-async def beating(tracker: Tracker) -> AsyncIterator[None]:
-    """Heartbeat while the body runs."""
-
-    async def beat() -> None:
-        while True:
-            tracker.tell()
-            await asyncio.sleep(BEAT_S)
-
-    beats = asyncio.create_task(beat())
-    try:
-        yield
-    finally:
-        beats.cancel()
 
 
 @dataclass(slots=True)
@@ -382,7 +265,7 @@ class ImageActivities:
         picture = None
         if branch.keep is not None:
             key = f"{work_prefix()}{digest}.tiff"
-            await self.storage.put_file(key, branch.keep, create=True)
+            await self.storage.put_file(key, branch.keep)
             self.scratch.keep(key, branch.keep)
             picture = Picture(key=key, digest=digest, source_format=source_format)
         if branch.file is None or branch.encoding is None or made.format is None:
