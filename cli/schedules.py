@@ -32,6 +32,12 @@ def _client(session: Session) -> "ScheduleClient":
     return ScheduleClient(session.jobs.temporal)
 
 
+def default_file() -> Path:
+    """Return ``schedules.toml`` of the current folder, else the shipped one."""
+    here = Path(FILE_NAME)
+    return here if here.exists() else SHIPPED
+
+
 @app.command("list")
 def list_schedules(as_json: Json = False) -> None:
     """List schedules, with the next run, the last one, and any that went wrong."""
@@ -75,8 +81,7 @@ def apply(
     """Make the server's schedules those of a file; equal ones stay untouched."""
     from jobs.schedules import read_schedules
 
-    here = Path(FILE_NAME)
-    wanted = read_schedules(file or (here if here.exists() else SHIPPED))
+    wanted = read_schedules(file or default_file())
     changes = run(lambda session: _client(session).apply(wanted, dry_run=dry_run))
     if as_json:
         output.print_json([change.model_dump(mode="json") for change in changes])

@@ -175,13 +175,14 @@ async def _pollers(client: "Client", queue: str) -> tuple[bool, str]:
 def setup(
     demo: Annotated[bool, typer.Option("--demo", help="Load the demo data as well.")] = False,
 ) -> None:
-    """Make what is missing: search attributes, retention, database tables. Safe to run again."""
+    """Make what is missing: search attributes, retention, tables, schedules. Safe to run again."""
 
     async def command(session: Session) -> None:
         for done in (
             await _set_attributes(session.jobs.temporal),
             await _set_retention(session.jobs.temporal),
             await _set_tables(session.settings),
+            await _set_schedules(session.jobs.temporal),
         ):
             output.say(done)
         if demo:
@@ -194,6 +195,21 @@ def setup(
 
     run(command)
     sys.stderr.flush()
+
+
+async def _set_schedules(client: "Client") -> str:
+    from cli.schedules import default_file
+    from jobs.schedules import read_schedules
+    from jobs.schedules.client import ScheduleClient
+
+    schedules, file = ScheduleClient(client), read_schedules(default_file())
+    changes = await schedules.apply(file, dry_run=True)
+    missing = [change.id for change in changes if change.action == "create"]
+    if not missing:
+        return "schedules: all there"
+    wanted = tuple(definition for definition in file.schedule if definition.id in missing)
+    await schedules.apply(file.model_copy(update={"schedule": wanted}))
+    return f"schedules: made {', '.join(missing)}"
 
 
 async def _set_attributes(client: "Client") -> str:

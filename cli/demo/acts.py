@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from PIL import Image
 
-from cli.demo import webhooks
+from cli.demo import reports, webhooks
 from cli.demo.stage import Act, Stage, Unexpected, require_completed
 from jobs.status import JobStatus
 
@@ -79,4 +79,5 @@ ACTS: Final[Sequence[Act]] = (
     Act(title="password reset", kind="email", input=password_reset, expect=mail_was_caught),
     Act(title="photo", kind="image", input=photo, expect=picture_is_right),
     *webhooks.ACTS,
+    *reports.ACTS,
 )
