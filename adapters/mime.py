@@ -52,12 +52,13 @@ def rfc5322_date(timestamp: float) -> str:
 def text_part(subtype: str, text: str) -> bytes:
     """Return a text with its headers, quoted-printable."""
     lines = text.replace("\r\n", "\n").replace("\r", "\n").rstrip("\n").replace("\n", "\r\n")
-    body = binascii.b2a_qp(lines.encode(), istext=True)
+    # The encoder breaks lines as the first line of what it is given ends.
+    body = binascii.b2a_qp(f"{lines}\r\n".encode(), istext=True)
     head = (
         f"Content-Type: text/{subtype}; charset=utf-8\r\n"
         "Content-Transfer-Encoding: quoted-printable\r\n\r\n"
     )
-    return head.encode() + body + b"\r\n"
+    return head.encode() + body
 
 
 def file_part(attachment: Attachment) -> bytes:
@@ -92,7 +93,7 @@ def multipart(subtype: str, boundary: str, parts: Iterable[bytes]) -> bytes:
 
     ``boundary`` begins with ``=_``, which neither encoding of a part can produce.
     """
-    head = f'Content-Type: multipart/{subtype}; boundary="{boundary}"\r\n\r\n'.encode()
+    head = f'Content-Type: multipart/{subtype};\r\n boundary="{boundary}"\r\n\r\n'.encode()
     mark = f"--{boundary}".encode()
     inner = b"".join(b"%s\r\n%s\r\n" % (mark, part) for part in parts)
     return head + inner + mark + b"--\r\n"

@@ -17,7 +17,7 @@ from typing import Final
 
 from jobs.emails import SmtpAnswer
 
-MESSAGE_ID: Final = re.compile(rb"^Message-ID: <([A-Za-z0-9._-]{1,128})@", re.MULTILINE)
+MESSAGE_ID: Final = re.compile(rb"^Message-ID: <([A-Za-z0-9_-]{1,128})[.@]", re.MULTILINE)
 ACCEPTED: Final = 250
 
 
