@@ -241,7 +241,7 @@ class AmountCheck:
         mark = self.notation.decimal
         match = re.fullmatch(rf"([+\-\u2212]?)([0-9]{{1,18}})(?:{re.escape(mark)}([0-9]*))?", cell)
         if match is None:
-            return f"is no amount with the decimal mark {mark!r}"
+            return f"is no amount with the decimal mark '{mark}'"
         decimals = (match[3] or "").rstrip("0")
         if len(decimals) > digits:
             return f"has {len(decimals)} decimals, {currency} has {digits}"

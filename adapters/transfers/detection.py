@@ -115,7 +115,10 @@ def detect_delimiter(text: str, job: ImportData, kind: ImportFormat) -> str:
     known = {_folded(name) for name in (*TARGETS[job.target].fields, *job.mapping)}
 
     def fit(delimiter: str) -> tuple[int, int]:
-        header, _ = read_header(text, delimiter)
+        try:
+            header, _ = read_header(text, delimiter)
+        except ImportSourceInvalid:
+            return -1, 0
         return sum(_folded(name) in known for name in header), len(header)
 
     return max(DELIMITERS, key=fit)

@@ -100,7 +100,6 @@ def as_text(
     head = _head(path)
     bare_returns = b"\r" in head and b"\n" not in head and encoding in UTF8
     if encoding in UTF8 and not bare_returns:
-        _check_utf8(path, meter)
         return path
     text = scratch / "decoded.txt"
     _transcode(path, text, encoding, meter, bare_returns=bare_returns)
@@ -138,28 +137,34 @@ def count_rows(text: Path, layout: Layout, meter: Meter) -> tuple[int, bool]:
     """Return the number of rows, and whether it is sure: every quote that opens also closes.
 
     Raises:
-        ImportSourceInvalid: a row is too long to be one.
+        ImportSourceInvalid: a row is too long to be one, or the text isn't UTF-8.
     """
     ends = lines = since = 0
     quoted = False
     last = b"\n"
+    decoder = codecs.getincrementaldecoder("utf-8")()
     with text.open("rb") as file:
         file.seek(layout.body)
         while part := file.read(PART_BYTES):
-            found = 0
+            try:
+                decoder.decode(part)
+            except UnicodeDecodeError as error:
+                raise _undecodable(error, "utf-8", layout.first_line + lines) from None
+            newlines = part.count(b"\n")
+            found = newlines
             if layout.delimiter and (quoted or b'"' in part):
                 pieces = part.split(b'"')
                 found = sum(piece.count(b"\n") for piece in pieces[quoted::2])
                 quoted ^= len(pieces) % 2 == 0
-            else:
-                found = part.count(b"\n")
-            lines += part.count(b"\n")
             since = 0 if found else since + len(part)
             if since > 2 * MAX_ROW_BYTES:
                 raise too_long(layout.first_line + lines)
+            lines += newlines
             ends += found
             last = part[-1:]
             meter.advance(len(part))
+    if decoder.getstate()[0]:
+        raise ImportSourceInvalid("the file ends within a character: it is cut short")
     unended = last != b"\n"
     return (lines if quoted else ends) + unended, not quoted
 
@@ -173,7 +178,10 @@ def _csv_layout(
     first = beginning[: beginning.rfind(b"\n") + 1] or beginning
     if len(beginning) == MAX_ROW_BYTES and b"\n" not in beginning:
         raise too_long(1)
-    written = first.decode()
+    try:
+        written = first.decode()
+    except UnicodeDecodeError as error:
+        raise _undecodable(error, "utf-8", 1) from None
     typed = kind in {ImportFormat.XLSX, ImportFormat.PARQUET}
     delimiter = "," if typed else detect_delimiter(written, job, kind)
     headers, lines = read_header(written, delimiter)
@@ -218,11 +226,6 @@ def _head(path: Path) -> bytes:
         return file.read(HEAD_BYTES)
 
 
-def _check_utf8(path: Path, meter: Meter) -> None:
-    for _ in _decoded(path, "utf-8", meter):
-        pass
-
-
 def _transcode(
     source: Path, target: Path, encoding: str, meter: Meter, *, bare_returns: bool
 ) -> None:
@@ -240,15 +243,17 @@ def _decoded(path: Path, encoding: str, meter: Meter) -> Iterator[str]:
             try:
                 text = decoder.decode(part, final=not part)
             except UnicodeDecodeError as error:
-                line += error.object[: error.start].count(b"\n")
-                byte = error.object[error.start]
-                msg = (
-                    f"line {line} has the byte 0x{byte:02X}, which is no {encoding}: "
-                    "state the file's encoding, for example cp1252, or save it as UTF-8"
-                )
-                raise ImportSourceInvalid(msg) from None
+                raise _undecodable(error, encoding, line) from None
             yield text
             if not part:
                 return
             line += text.count("\n")
             meter.advance(len(part))
+
+
+def _undecodable(error: UnicodeDecodeError, encoding: str, line: int) -> ImportSourceInvalid:
+    line += error.object[: error.start].count(b"\n")
+    return ImportSourceInvalid(
+        f"line {line} has the byte 0x{error.object[error.start]:02X}, which is no {encoding}: "
+        "state the file's encoding, for example cp1252, or save it as UTF-8"
+    )

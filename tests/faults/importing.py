@@ -1,16 +1,19 @@
 """A worker's part of an import as a process of its own, for tests that kill or freeze it.
 
-``python -m tests.faults.importing DATABASE STORAGE KEY JOB [FREEZE]`` loads an orders file and
-prints a line when it begins and after each chunk. With FREEZE it stops itself before it writes that chunk.
-Ends with 0 when the file is loaded, with 3 when another attempt had written a chunk.
+The processes are forked from one that has everything imported, so that many of them are cheap.
 """
 
 import asyncio
+import multiprocessing
 import os
 import signal
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
 
 from typing_extensions import override
 
@@ -23,13 +26,16 @@ from jobs.imports import Chunk, ImportData, ImportSuperseded, Written
 from tests.transfers import environment
 
 SUPERSEDED = 3
+SERVER = multiprocessing.get_context("forkserver")
+SERVER.set_forkserver_preload([__name__])
 
 
 @dataclass(frozen=True)
-class FreezingLedger(Imports):
-    """Stops this process before it writes a chunk."""
+class WatchedLedger(Imports):
+    """Tells the parent of each chunk; stops this process before it writes chunk ``freeze``."""
 
-    freeze: int = -1
+    parent: Connection
+    freeze: int | None
 
     @override
     async def write(
@@ -38,25 +44,78 @@ class FreezingLedger(Imports):
         if chunk.number == self.freeze:
             os.kill(os.getpid(), signal.SIGSTOP)
         written = await Imports.write(self, import_id, target, chunk, dry_run=dry_run)
-        say("written")
+        self.parent.send("written")
         return written
 
 
-def say(line: str) -> None:
-    """Tell the parent."""
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
+@dataclass
+class Attempt:
+    """One attempt at loading ``orders.csv``, in its own process."""
+
+    database_url: str
+    storage_url: str
+    job_id: str
+    freeze: int | None = None
+    process: ForkServerProcess = field(init=False)
+    child: Connection = field(init=False)
+
+    def begin(self) -> None:
+        """Return when it is about to load."""
+        self.child, parent = SERVER.Pipe(duplex=False)
+        arguments = (self.database_url, self.storage_url, self.job_id, self.freeze, parent)
+        self.process = SERVER.Process(target=run, args=arguments)
+        self.process.start()
+        parent.close()
+        assert self.child.recv() == "loading"
+
+    def wait_for_a_chunk(self) -> None:
+        """Return when it has written a chunk."""
+        assert self.child.recv() == "written"
+
+    def kill(self) -> None:
+        """End it at once."""
+        self.process.kill()
+        self.process.join()
+        assert self.process.exitcode == -signal.SIGKILL
+
+    def end(self) -> int | None:
+        """Let it run to its end and return its exit code."""
+        with suppress(EOFError):
+            while self.child.recv():
+                pass
+        self.process.join()
+        return self.process.exitcode
+
+    def wait_until_frozen(self) -> None:
+        """Return when it has stopped itself."""
+        status = Path(f"/proc/{self.process.pid}/stat")
+        while status.read_text().rpartition(")")[2].split()[0] != "T":
+            time.sleep(0.05)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        assert self.process.pid is not None
+        os.kill(self.process.pid, signal.SIGCONT)
 
 
-async def load(database_url: str, storage_url: str, key: str, job_id: str, freeze: int) -> int:
+def run(
+    database_url: str, storage_url: str, job_id: str, freeze: int | None, parent: Connection
+) -> None:
+    """Load the file, in the child."""
+    sys.exit(asyncio.run(load(database_url, storage_url, job_id, freeze, parent)))
+
+
+async def load(
+    database_url: str, storage_url: str, job_id: str, freeze: int | None, parent: Connection
+) -> int:
     """Load the file; returns the exit code."""
     database = Database.open(database_url)
-    ledger = FreezingLedger(database, freeze)
+    ledger = WatchedLedger(database, parent, freeze)
     steps = ImportActivities(Storage.open(storage_url), SourceFiles(), ledger)
     surroundings = environment(job_id, f"run-of-{job_id}")
-    job = ImportData(source=key, target="orders", max_errors=1_000_000)
+    job = ImportData(source="orders.csv", target="orders", max_errors=1_000_000)
     plan = await surroundings.run(steps.inspect, job)
-    say("loading")
+    parent.send("loading")
     try:
         await surroundings.run(steps.load, plan)
     except ImportSuperseded:
@@ -64,13 +123,3 @@ async def load(database_url: str, storage_url: str, key: str, job_id: str, freez
     finally:
         await database.close()
     return 0
-
-
-def main(arguments: Sequence[str]) -> int:
-    """Run on a command line."""
-    database_url, storage_url, key, job_id, *freeze = arguments
-    return asyncio.run(load(database_url, storage_url, key, job_id, int(*freeze or (-1,))))
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

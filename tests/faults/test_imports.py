@@ -3,10 +3,7 @@
 import asyncio
 import os
 import random
-import signal
 import sys
-import time
-from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -18,15 +15,15 @@ from adapters.database.shop import orders
 from adapters.database.transfers import Imports, import_chunks
 from adapters.storage import Storage
 from jobs.imports import ImportData, ImportPosition
-from tests.faults.importing import SUPERSEDED
+from tests.faults.importing import SUPERSEDED, Attempt
 from tests.transfers import Importing
 
 pytestmark = pytest.mark.slow
 
-ROWS = int(os.environ.get("FAULT_ROWS", "150000"))
+ROWS = int(os.environ.get("FAULT_ROWS", "250000"))
 KILLS = 20
-CHUNKS_PER_KILL = 0.5
-LONGEST_MOMENT_S = 0.1
+CHUNKS_PER_KILL = 0.4
+LONGEST_MOMENT_S = 0.08
 """About what a chunk takes, so that a kill may fall anywhere in it."""
 SEED = int(os.environ.get("FAULT_SEED", random.randrange(10**6)))  # noqa: S311 - no secret
 HEADER = "id,customer_id,product_id,ordered_at,status,currency,country,channel,amount,quantity\n"
@@ -56,16 +53,11 @@ class Place:
         self.storage_url = f"file://{folder / 'objects'}"
         self.database = Database.open(database_url)
 
-    async def begin(self, job_id: str, *, freeze: int | None = None) -> Process:
+    async def begin(self, job_id: str, *, freeze: int | None = None) -> Attempt:
         """Start a process that loads the file."""
-        options = [] if freeze is None else [str(freeze)]
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "tests.faults.importing"),
-            *(self.database_url, self.storage_url, "orders.csv", job_id, *options),
-            stdout=PIPE,
-        )
-        assert await line_of(process) == "loading"
-        return process
+        attempt = Attempt(self.database_url, self.storage_url, job_id, freeze)
+        await asyncio.to_thread(attempt.begin)
+        return attempt
 
     async def table(self) -> tuple[int, int, int, int]:
         """Rows, distinct keys, and two sums that any change would change."""
@@ -115,21 +107,21 @@ async def test_20_kills_at_any_moment_leave_each_row_once(
     expected = await place.undisturbed()
     chosen = random.Random(SEED)  # noqa: S311 - no secret
     for _ in range(KILLS):
-        process = await place.begin("import-killed")
+        attempt = await place.begin("import-killed")
         if chosen.random() < CHUNKS_PER_KILL:
-            assert await line_of(process) == "written"
+            await asyncio.to_thread(attempt.wait_for_a_chunk)
         await asyncio.sleep(chosen.random() * LONGEST_MOMENT_S)
-        process.kill()
-        assert await process.wait() == -signal.SIGKILL
+        attempt.kill()
     before = await place.position("import-killed")
-    assert await ended(await place.begin("import-killed")) == 0
+    assert await asyncio.to_thread((await place.begin("import-killed")).end) == 0
 
     rows, distinct, *sums = await place.table()
     position = await place.position("import-killed")
     with capsys.disabled():
         sys.stdout.write(
-            f"\nseed {SEED}, {KILLS} kills, the last at row {before.read:,}: rows expected {expected[0]:,}, present "
-            f"{distinct:,}, doubled {rows - distinct}, missing {expected[0] - distinct}\n"
+            f"\nseed {SEED}, {KILLS} kills, the last after row {before.read:,}: "
+            f"rows expected {expected[0]:,}, present {distinct:,}, "
+            f"doubled {rows - distinct}, missing {expected[0] - distinct}\n"
         )
     assert 0 < before.read < ROWS
     assert (rows, distinct, *sums) == expected
@@ -143,16 +135,16 @@ async def test_20_kills_at_any_moment_leave_each_row_once(
 async def test_a_frozen_worker_that_thaws_writes_no_chunk_twice(place: Place) -> None:
     expected = await place.undisturbed()
     zombie = await place.begin("import-frozen", freeze=2)
-    await asyncio.to_thread(wait_until_stopped, zombie)
+    await asyncio.to_thread(zombie.wait_until_frozen)
     successor = await place.begin("import-frozen")
-    assert await ended(successor) == 0
+    assert await asyncio.to_thread(successor.end) == 0
     assert await place.table() == expected
 
     # What the zombie would overwrite, had nobody told it.
     async with place.database.begin() as connection:
         await connection.execute(orders.update().values(channel="changed since"))
-    zombie.send_signal(signal.SIGCONT)
-    assert await ended(zombie) == SUPERSEDED
+    zombie.thaw()
+    assert await asyncio.to_thread(zombie.end) == SUPERSEDED
     async with place.database.snapshot() as connection:
         untouched = select(func.count()).where(orders.c.channel == "changed since")
         assert (await connection.execute(untouched)).scalar() == expected[0]
@@ -162,23 +154,3 @@ async def test_a_frozen_worker_that_thaws_writes_no_chunk_twice(place: Place) ->
             chunks.where(import_chunks.c.import_id == position.import_id)
         )
         assert total.scalar() == ROWS
-
-
-async def line_of(process: Process) -> str:
-    """The next line that a process prints; empty when it has ended."""
-    assert process.stdout is not None
-    return (await process.stdout.readline()).decode().strip()
-
-
-async def ended(process: Process) -> int:
-    """Let a process run to its end and return its exit code."""
-    while await line_of(process):
-        pass
-    return await process.wait()
-
-
-def wait_until_stopped(process: Process) -> None:
-    """Return when a process has stopped itself."""
-    status = Path(f"/proc/{process.pid}/stat")
-    while status.read_text().rpartition(")")[2].split()[0] != "T":
-        time.sleep(0.05)

@@ -196,7 +196,7 @@ def _stored(import_id: str, reject: Reject) -> dict[str, object]:
         "row": reject.row,
         "line": reject.line,
         "columns": reject.columns,
-        "value": reject.value,
+        "value": reject.value.replace("\0", "\u2400"),  # PostgreSQL has no text with NUL
         "reason": reject.reason,
         "original": json.dumps(reject.original, ensure_ascii=False),
     }

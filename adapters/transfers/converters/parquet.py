@@ -10,6 +10,7 @@ import decimal
 import resource
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,8 +31,9 @@ class RefusedError(Exception):
 
 def main(source: str, target: str, mark: str) -> int:
     """Convert; returns the exit code."""
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
-    resource.setrlimit(resource.RLIMIT_CPU, (CPU_S, CPU_S))
+    with suppress(ValueError, OSError):  # a system without these limits
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+        resource.setrlimit(resource.RLIMIT_CPU, (CPU_S, CPU_S))
     try:
         import pyarrow as pa  # type: ignore[import-untyped]  # an extra, without types
         import pyarrow.parquet as pq  # type: ignore[import-untyped]  # as above

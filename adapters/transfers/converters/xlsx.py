@@ -10,6 +10,7 @@ import resource
 import sys
 import zipfile
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -39,8 +40,9 @@ class RefusedError(Exception):
 
 def main(source: str, target: str, mark: str) -> int:
     """Convert; returns the exit code."""
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
-    resource.setrlimit(resource.RLIMIT_CPU, (CPU_S, CPU_S))
+    with suppress(ValueError, OSError):  # a system without these limits
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+        resource.setrlimit(resource.RLIMIT_CPU, (CPU_S, CPU_S))
     try:
         check_archive(source)
         workbook = CalamineWorkbook.from_path(source)
