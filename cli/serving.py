@@ -123,7 +123,9 @@ async def serve(
 
 
 async def _end(workers: Sequence[Worker], tasks: set[asyncio.Task[None]]) -> None:
-    await asyncio.gather(*(worker.shutdown() for worker in workers if worker.is_running))
+    # Also those that have only begun to start, which are not "running": a stop that comes then must
+    # not be lost. For one that is over already it changes nothing.
+    await asyncio.gather(*(worker.shutdown() for worker in workers))
     await asyncio.gather(*tasks)
 
 
