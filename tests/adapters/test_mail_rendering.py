@@ -169,7 +169,9 @@ async def test_a_signature_covers_message_and_list_headers(key: rsa.RSAPrivateKe
         public_url="https://app.example.com",
         signer=DkimSigner("s1", "example.com", pem),
     )
-    content = await signing.compose(letter("newsletter", list_name="news", unsubscribe_token=LINK_END))
+    content = await signing.compose(
+        letter("newsletter", list_name="news", unsubscribe_token=LINK_END)
+    )
     head = content.partition(b"\r\nFrom:")[0]
 
     assert dkim.verify(content, dnsfunc=published(key))
