@@ -35,10 +35,12 @@ from activities import handlers
 from activities.deliveries import DeliveryActivities
 from activities.emails import EmailActivities
 from activities.events import EventActivities
+from activities.exports import ExportActivities
 from activities.failures import FailureActivities
 from activities.handlers.registry import Handlers
 from activities.handlers.tools import Tools
 from activities.images import ImageActivities
+from activities.imports import ImportActivities
 from activities.interceptor import StepInterceptor
 from activities.reports import ReportActivities
 from activities.schedules import ScheduleActivities
@@ -48,12 +50,14 @@ from adapters.database.emails import EmailLedger
 from adapters.database.images import Images
 from adapters.database.password_resets import PasswordResets
 from adapters.database.reports import ReportSource
+from adapters.database.transfers import Exports, Imports
 from adapters.database.users import Users
 from adapters.database.webhooks.deliveries import DeliveryLog
 from adapters.database.webhooks.effects import OrderBook, PushLog
 from adapters.database.webhooks.events import Events
 from adapters.database.webhooks.inbound import InboundEvents
 from adapters.reports.renderer import ReportRenderer
+from adapters.transfers import SourceFiles, open_writer
 from cli import serving
 from cli.exits import run_to_exit
 from cli.output import say
@@ -66,7 +70,9 @@ from jobs.client.webhooks import ensure_sweep
 from jobs.deliveries import DELIVERY
 from jobs.emails import EMAIL
 from jobs.events import EVENT
+from jobs.exports import EXPORT
 from jobs.images import IMAGE
+from jobs.imports import IMPORT
 from jobs.reminders import REMINDER
 from jobs.reports import REPORT
 from jobs.schedules.client import ScheduleClient
@@ -76,7 +82,9 @@ from settings import Settings
 from workflows.deliveries import DeliverWebhookWorkflow
 from workflows.emails import SendEmailWorkflow
 from workflows.events import PublishEventWorkflow
+from workflows.exports import ExportDataWorkflow
 from workflows.images import ProcessImageWorkflow
+from workflows.imports import ImportDataWorkflow
 from workflows.interceptor import FinalFailureInterceptor
 from workflows.reminders import SendReminderWorkflow
 from workflows.reports import DailyReportsWorkflow, GenerateReportWorkflow
@@ -121,6 +129,7 @@ def wire(adapters: Adapters) -> Sequence[Wiring]:
         *wire_images(adapters),
         *wire_webhooks(adapters),
         *wire_reports(adapters),
+        *wire_transfers(adapters),
     )
 
 
@@ -188,6 +197,16 @@ def wire_reports(adapters: Adapters) -> Sequence[Wiring]:
         time_zone=adapters.settings.time_zone,
     )
     return (Wiring(REPORT, GenerateReportWorkflow, reports.all()),)
+
+
+def wire_transfers(adapters: Adapters) -> Sequence[Wiring]:
+    """Join the kinds that bring rows in and out."""
+    imports = ImportActivities(adapters.storage, SourceFiles(), Imports(adapters.database))
+    exports = ExportActivities(adapters.storage, Exports(adapters.database), open_writer)
+    return (
+        Wiring(IMPORT, ImportDataWorkflow, imports.all()),
+        Wiring(EXPORT, ExportDataWorkflow, exports.all()),
+    )
 
 
 def slots_of(settings: Settings, options: Options) -> Mapping[Queue, int]:

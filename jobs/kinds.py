@@ -8,7 +8,9 @@ from jobs.deliveries import DELIVERY
 from jobs.emails import EMAIL
 from jobs.errors import InvalidInputError, Problem
 from jobs.events import EVENT
+from jobs.exports import EXPORT
 from jobs.images import IMAGE
+from jobs.imports import IMPORT
 from jobs.reminders import REMINDER
 from jobs.reports import REPORT
 from jobs.validation import nearest
@@ -22,6 +24,8 @@ ALL: Final[tuple[JobKind[Any, Any], ...]] = (
     DELIVERY,
     WEBHOOK,
     REPORT,
+    IMPORT,
+    EXPORT,
 )
 
 KINDS: Final[Mapping[str, JobKind[Any, Any]]] = {kind.name: kind for kind in ALL}
