@@ -8,6 +8,7 @@ brings the first rows back. So a transaction of one statement is two hops instea
 
 import os
 import sqlite3
+import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
@@ -20,6 +21,8 @@ from typing_extensions import override
 
 ResultT = TypeVar("ResultT")
 
+making: Final = threading.Lock()
+"""No connection of this process opens a new file before whoever makes it has closed it."""
 FIRST_ROWS: Final = 256
 """Rows that come back with the statement; a larger result is fetched as it is asked for."""
 
@@ -52,10 +55,15 @@ def connect(path: str, *, pragmas: Sequence[str], timeout: float, **options: Any
 
 
 def make_private(path: Path) -> None:
-    """Make the file at ``path`` and its folder for their owner alone, if they aren't there."""
+    """Make the file at ``path`` and its folder for their owner alone, if they aren't there.
+
+    A file that is there is not opened: closing it would drop every lock that this process holds on
+    it by its connections, and another process could delete the write-ahead log under them.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        os.close(os.open(path, os.O_CREAT | os.O_RDONLY, 0o600))
+        with making, suppress(FileExistsError):
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDONLY, 0o600))
     except OSError as error:
         refused = sqlite3.OperationalError(f"unable to open database file: {error.strerror}")
         refused.sqlite_errorname = "SQLITE_CANTOPEN"
