@@ -91,11 +91,23 @@ def test_development_and_the_image_run_the_same_versions() -> None:
     assert [pin for pin in pins(RUN_TIME).values() if development.get(pin.name) != pin] == []
 
 
+def optional(tree: ast.Module) -> set[ast.stmt]:
+    """The imports that may fail: those in a ``try`` that catches ``ImportError``."""
+    return {
+        statement
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Try)
+        and any(ast.unparse(each.type or node) == "ImportError" for each in node.handlers)
+        for statement in node.body
+    }
+
+
 def imported(names: Sequence[str]) -> Iterator[str]:
-    """The top-level names that the modules in ``names`` import."""
+    """The top-level names that the modules in ``names`` need."""
     for path in filter(Path.exists, map(ROOT.joinpath, names)):
         for module in path.rglob("*.py") if path.is_dir() else [path]:
-            for node in ast.walk(ast.parse(module.read_text())):
+            tree = ast.parse(module.read_text())
+            for node in set(ast.walk(tree)) - optional(tree):
                 if isinstance(node, ast.Import):
                     yield from (alias.name.partition(".")[0] for alias in node.names)
                 elif isinstance(node, ast.ImportFrom) and node.module:
