@@ -17,8 +17,10 @@ from sqlalchemy import (
     Row,
     Table,
     Text,
+    and_,
     bindparam,
     func,
+    literal,
     or_,
     select,
     update,
@@ -61,14 +63,22 @@ email_suppression: Final = Table(
 EVERYWHERE: Final = "*"
 """Scope of a suppression that holds for all lists and all mail."""
 
-_ENTRY: Final = select(email_send).where(email_send.c.key == bindparam("key"))
-_SUPPRESSED: Final = select(email_suppression.c.scope, email_suppression.c.reason).where(
-    email_suppression.c.address_hash == bindparam("address_hash"),
-    or_(
-        email_suppression.c.expires_at.is_(None),
-        email_suppression.c.expires_at > bindparam("now"),
-    ),
+_ALWAYS: Final = select(literal(1)).subquery()
+_STANDING: Final = select(
+    email_send, email_suppression.c.scope, email_suppression.c.reason
+).select_from(
+    _ALWAYS.outerjoin(email_send, email_send.c.key == bindparam("the_key")).outerjoin(
+        email_suppression,
+        and_(
+            email_suppression.c.address_hash == bindparam("the_hash"),
+            or_(
+                email_suppression.c.expires_at.is_(None),
+                email_suppression.c.expires_at > bindparam("now"),
+            ),
+        ),
+    )
 )
+"""Entry and suppressions in one statement: each costs a visit to the database."""
 _TAKE_OVER: Final = (
     update(email_send)
     .where(email_send.c.key == bindparam("the_key"), email_send.c.claims == bindparam("seen"))
@@ -108,13 +118,13 @@ class EmailLedger:
             list_name: The list of a bulk mail, whose unsubscriptions count; None for others.
         """
         now = to_micros(datetime.now(UTC))
+        values = {"the_key": key, "the_hash": address_hash, "now": now}
         async with self.database.snapshot() as connection:
-            row = (await connection.execute(_ENTRY, {"key": key})).first()
-            found = await connection.execute(
-                _SUPPRESSED, {"address_hash": address_hash, "now": now}
-            )
-            reason = _reason(found.all(), list_name)
-        return Standing(entry=_entry(row) if row is not None else None, suppressed=reason)
+            rows = (await connection.execute(_STANDING, values)).all()
+        return Standing(
+            entry=_entry(rows[0]) if rows[0].key is not None else None,
+            suppressed=_reason([row for row in rows if row.scope is not None], list_name),
+        )
 
     async def claim(
         self,
