@@ -2,7 +2,7 @@
 
 import typer
 
-from cli import endpoints, receive, schedules
+from cli import endpoints, exports, imports, receive, schedules
 from cli.demo import demo
 from cli.dev import dev
 from cli.jobs import cancel, logs, open_job, result, status
@@ -33,6 +33,8 @@ app.command("list", rich_help_panel=LOOK)(list_jobs)
 app.command("stats", rich_help_panel=LOOK)(stats)
 app.command("kinds", rich_help_panel=LOOK)(show_kinds)
 app.command("receive", rich_help_panel=WORK)(receive.receive)
+app.add_typer(imports.app, name="imports", rich_help_panel=LOOK)
+app.add_typer(exports.app, name="exports", rich_help_panel=LOOK)
 app.add_typer(endpoints.app, name="endpoints", rich_help_panel=WORK)
 app.add_typer(receive.app, name="inbound", rich_help_panel=WORK)
 app.command("health", rich_help_panel=RUN)(health)

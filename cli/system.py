@@ -187,9 +187,9 @@ def setup(
             output.say(done)
         if demo:
             from adapters.database import Database
-            from cli.demo.data import load_demo_data, store_example_photo
+            from cli.demo.data import load_demo_data, store_examples
 
-            output.say(await store_example_photo(session.storage()))
+            output.say(await store_examples(session.storage()))
             database = Database.open(session.settings.database)
             output.say(await load_demo_data(database))
             await database.close()

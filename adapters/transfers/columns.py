@@ -18,7 +18,7 @@ from pydantic import AwareDatetime, Field, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
 from jobs.currencies import minor_digits
-from jobs.imports import MinorUnits
+from jobs.imports import Expected, MinorUnits
 
 Cells = Sequence[str]
 Problems = dict[int, str]
@@ -93,6 +93,7 @@ def column_of(name: str, field: FieldInfo, notation: Notation) -> Column:
         check = PydanticCheck(
             TypeAdapter(list[rules]),  # type: ignore[valid-type]  # made from a model at run time
             commas=annotation is float and notation.decimal == ",",
+            expected=next((rule for rule in field.metadata if isinstance(rule, Expected)), None),
         )
     return Column(name, stored_as, NullableCheck(check) if nullable else check)
 
@@ -144,6 +145,7 @@ class PydanticCheck:
 
     adapter: TypeAdapter[list[Any]]
     commas: bool = False
+    expected: Expected | None = None
 
     def __call__(self, cells: Cells, others: Mapping[str, Cells]) -> list[Any]:
         """Return the values."""
@@ -154,13 +156,18 @@ class PydanticCheck:
         except ValidationError as error:
             for detail in error.errors(include_url=False, include_input=False):
                 place = detail["loc"][0]
-                problems.setdefault(int(place), explained(detail["type"], detail))
+                problems.setdefault(int(place), self._reason(detail))
             values = []
         if "\0" in "".join(cells):  # PostgreSQL has no text with it
             problems |= {i: "has a NUL character" for i, cell in enumerate(cells) if "\0" in cell}
         if problems:
             raise BadCellsError(problems)
         return values
+
+    def _reason(self, detail: Any) -> str:
+        if detail["type"] == "string_pattern_mismatch" and self.expected is not None:
+            return f"is no {self.expected.words}"
+        return explained(detail["type"], detail)
 
 
 def explained(kind: str, detail: Any) -> str:

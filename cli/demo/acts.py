@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from PIL import Image
 
-from cli.demo import reports, webhooks
+from cli.demo import reports, transfers, webhooks
 from cli.demo.stage import Act, Stage, Unexpected, require_completed
 from jobs.status import JobStatus
 
@@ -80,4 +80,5 @@ ACTS: Final[Sequence[Act]] = (
     Act(title="photo", kind="image", input=photo, expect=picture_is_right),
     *webhooks.ACTS,
     *reports.ACTS,
+    *transfers.ACTS,
 )

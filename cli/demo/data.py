@@ -7,15 +7,17 @@ from typing import Final
 from adapters.database import Database, shop_demo, traffic, users
 from adapters.storage import Storage
 from jobs.images import IMAGE
+from jobs.imports import IMPORT
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 
 
-async def store_example_photo(storage: Storage) -> str:
-    """Put the photo where ``kinds image --example`` expects it; return what was done."""
-    key = str(IMAGE.example["source"])
-    await storage.put_file(key, ROOT / key)
-    return f"demo photo: {key} in storage"
+async def store_examples(storage: Storage) -> str:
+    """Put files where the examples of ``kinds KIND --example`` expect them; return what was done."""
+    keys = [str(kind.example["source"]) for kind in (IMAGE, IMPORT)]
+    for key in keys:
+        await storage.put_file(key, ROOT / key)
+    return f"examples in storage: {', '.join(keys)}"
 
 
 async def load_demo_data(database: Database) -> str:

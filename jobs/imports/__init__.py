@@ -34,7 +34,7 @@ from jobs.imports.plan import (
     Reject,
     Written,
 )
-from jobs.imports.targets import TARGETS, MinorUnits, Row, Target
+from jobs.imports.targets import TARGETS, Expected, MinorUnits, Row, Target
 
 __all__ = [
     "FINISH",
@@ -45,6 +45,7 @@ __all__ = [
     "TARGETS",
     "Chunk",
     "Decimals",
+    "Expected",
     "ImportData",
     "ImportFormat",
     "ImportHeaderInvalid",

@@ -33,12 +33,40 @@ class MinorUnits:
     currency: str
 
 
-Key = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:\-]{0,63}$")]
-Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"\S")]
-Country = Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
-"""ISO 3166 code of two letters."""
-Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
-"""ISO 4217 code."""
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """Says in words what a pattern asks for; ``is no <words>`` is the reason of a reject."""
+
+    words: str
+
+
+Key = Annotated[
+    str,
+    Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:\-]{0,63}$"),
+    Expected("id of 1 to 64 letters, digits and _.:-"),
+]
+Name = Annotated[
+    str,
+    Field(max_length=200, pattern=r"\S"),
+    Expected("text of 1 to 200 characters that is not blank"),
+]
+Email = Annotated[
+    str,
+    Field(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s.]{2,}$", max_length=254),
+    Expected("address such as ada@example.com"),
+    Personal,
+]
+Country = Annotated[
+    str, Field(pattern=r"^[A-Z]{2}$"), Expected("country of two capital letters such as DE")
+]
+Currency = Annotated[
+    str, Field(pattern=r"^[A-Z]{3}$"), Expected("currency of three capital letters such as EUR")
+]
+Channel = Annotated[
+    str,
+    Field(pattern=r"^[a-z][a-z0-9_\-]{0,31}$"),
+    Expected("word of 1 to 32 small letters, digits, _ and -"),
+]
 Money = Annotated[Decimal, Field(ge=0, lt=10**13), MinorUnits("currency")]
 """An amount in the row's ``currency``, with no more digits than that has."""
 
@@ -47,9 +75,7 @@ class CustomerRow(Row):
     """One customer."""
 
     id: Key
-    email: Annotated[
-        str, Field(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s.]{2,}$", max_length=254), Personal
-    ]
+    email: Email
     name: Annotated[Name, Personal]
     country: Country
     created_at: AwareDatetime
@@ -75,7 +101,7 @@ class OrderRow(Row):
     status: Literal["pending", "paid", "refunded", "cancelled"]
     currency: Currency
     country: Country
-    channel: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_\-]{0,31}$")]
+    channel: Channel
     amount: Money
     quantity: Annotated[int, Field(ge=1, le=1_000_000)]
 
