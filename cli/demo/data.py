@@ -13,7 +13,7 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 
 
 async def store_examples(storage: Storage) -> str:
-    """Put files where the examples of ``kinds KIND --example`` expect them; return what was done."""
+    """Put files where the examples of kinds expect them; return what was done."""
     keys = [str(kind.example["source"]) for kind in (IMAGE, IMPORT)]
     for key in keys:
         await storage.put_file(key, ROOT / key)
