@@ -8,6 +8,7 @@ one text for SQLite and PostgreSQL.
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal
 from itertools import pairwise
 from pathlib import Path
@@ -28,7 +29,7 @@ from adapters.reports.definitions import (
 )
 from jobs.figures import Column, Figures, Kind, Kpi, Span, Table, Trend
 from jobs.money import from_minor
-from jobs.periods import DAY, Period
+from jobs.periods import DAY, Period, local_day, zone
 from jobs.reports import DEFINITIONS, Compare, GenerateReport, ReportQueryFailed
 
 MAX_ROWS: Final = 1_000
@@ -177,6 +178,8 @@ async def _collect(
     if definition.money:
         notes += await _choose_currency(reader, definition, period)
     newest = (await reader.rows("newest"))[0]["newest"]
+    data_as_of = None if newest is None else from_micros(int(newest))
+    notes += _incomplete(period, data_as_of)
     current = await _sums(reader, definition, period)
     before = await _sums(reader, definition, compared) if compared else None
     lead = await reader.rows("daily", reader.lead) if reader.lead else ()
@@ -194,7 +197,7 @@ async def _collect(
         currency=reader.currency,
         records=definition.records,
         rows_read=current.sums["records"] + (before.sums["records"] if before else 0),
-        data_as_of=None if newest is None else from_micros(int(newest)),
+        data_as_of=data_as_of,
         empty=current.sums["records"] == 0,
         kpis=tuple(_kpi(kpi, current, before, reader.currency) for kpi in definition.kpis),
         trend=_trend(reader, definition.trend, period, lead, current, before),
@@ -246,6 +249,19 @@ def _notes(period: Period, compared: Period | None) -> Sequence[str]:
             f"{compared.words()} has {len(compared.days)}."
         )
     return notes
+
+
+def _incomplete(period: Period, data_as_of: datetime | None) -> Sequence[str]:
+    """Tell of a period whose end the data have not reached, or not passed."""
+    if data_as_of is None:
+        return []
+    day = local_day(data_as_of, zone(period.time_zone))
+    words = f"{day:%A}, {day.day} {day:%B %Y}"
+    if day == period.last:
+        return [f"The last day, {words}, may not be complete."]
+    if period.start <= day < period.last:
+        return [f"There are data up to {words} only; later days are empty."]
+    return []
 
 
 def shown(amount: int | Decimal, kind: Kind, currency: str | None) -> str:

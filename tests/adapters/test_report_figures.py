@@ -49,34 +49,32 @@ async def put_orders(database: Database, *rows: tuple[str, int, str, str]) -> No
         await connection.execute(database.insert(orders), values)
 
 
-@pytest.fixture
-async def flights(database: Database) -> Database:
+async def test_real_departures_have_the_published_totals_by_year_month_and_day(
+    database: Database,
+) -> None:
     assert await traffic.load_demo(database) == 336_776
-    return database
-
-
-async def test_a_year_of_departures_has_the_published_totals(flights: Database) -> None:
-    figures = await collect(
-        flights, type="analytics", start="2013-01-01", end="2013-12-31", time_zone=NEW_YORK
+    year = await collect(
+        database, type="analytics", start="2013-01-01", end="2013-12-31", time_zone=NEW_YORK
     )
-    places = {row[0]: row[1] for row in figures.tables[0].rows}
+    places = {row[0]: row[1] for row in year.tables[0].rows}
     assert places == {"Newark": "120835", "John F. Kennedy": "111279", "LaGuardia": "104662"}
-    assert figures.daily.total == ("Total", "336776", "8255", "70774", "350217607")
-    days = {row[0]: row[1] for row in figures.daily.rows}
-    published = {"2013-01-01": "842", "2013-03-10": "908", "2013-11-03": "902"}
+    assert year.daily.total == ("Total", "336776", "8255", "70774", "350217607")
+    days = {row[0]: row[1] for row in year.daily.rows}
+    published = {
+        "2013-01-01": "842",
+        "2013-03-10": "908",  # 23 hours
+        "2013-11-03": "902",  # 25 hours
+        "2013-12-31": "776",
+    }
     assert published.items() <= days.items()
-    assert days["2013-12-31"] == "776"
-
-
-async def test_a_month_of_departures_is_compared_with_the_month_before(flights: Database) -> None:
-    figures = await collect(
-        flights, type="analytics", start="2013-03-01", end="2013-03-31", time_zone=NEW_YORK
+    march = await collect(
+        database, type="analytics", start="2013-03-01", end="2013-03-31", time_zone=NEW_YORK
     )
-    departures = figures.kpis[0]
+    departures = march.kpis[0]
     assert (departures.value, departures.before) == ("28834", "24951")
     assert departures.change == "0.1556"
-    assert figures.rows_read == 28_834 + 24_951
-    assert figures.notes[0] == "Sunday, 10 March 2013 has 23 hours in America/New_York."
+    assert march.rows_read == 28_834 + 24_951
+    assert march.notes[0] == "Sunday, 10 March 2013 has 23 hours in America/New_York."
 
 
 async def test_sales_of_the_demo_shop_are_those_of_its_orders_counted_one_by_one(
@@ -149,6 +147,21 @@ async def test_a_period_without_data_gives_figures_that_say_so(database: Databas
     assert figures.data_as_of is None
     assert [kpi.change for kpi in figures.kpis] == [None] * 4
     assert kpis(figures)["average_order"] is None
+
+
+@pytest.mark.parametrize(
+    ("end", "note"),
+    [
+        ("2027-03-31", "There are data up to Sunday, 28 March 2027 only; later days are empty."),
+        ("2027-03-28", "The last day, Sunday, 28 March 2027, may not be complete."),
+    ],
+)
+async def test_days_that_the_data_have_not_reached_are_told(
+    database: Database, end: str, note: str
+) -> None:
+    await put_orders(database, ("2027-03-28T12:00:00+00:00", 5_000, "EUR", "paid"))
+    figures = await collect(database, type="sales", start="2027-03-01", end=end)
+    assert note in figures.notes
 
 
 async def test_a_report_of_ones_own_is_two_files(database: Database, tmp_path: Path) -> None:
