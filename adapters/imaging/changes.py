@@ -7,6 +7,7 @@ from PIL import Image, ImageFilter
 
 from adapters.imaging import colors, geometry, watermarks
 from adapters.imaging.reading import Opened, finish
+from adapters.imaging.refusal import Refusal
 from adapters.imaging.surroundings import Surroundings
 
 
@@ -18,7 +19,7 @@ def apply(image: Image.Image, operation: Mapping[str, Any], around: Surroundings
     """
     match operation["type"]:
         case "resize":
-            return resize(image, operation, around.warnings)
+            return resize(image, operation, around)
         case "crop":
             return geometry.crop(image, operation)
         case "rotate":
@@ -38,23 +39,39 @@ def apply(image: Image.Image, operation: Mapping[str, Any], around: Surroundings
             raise ValueError(msg)
 
 
-def resize(image: Image.Image, operation: Mapping[str, Any], warnings: set[str]) -> Image.Image:
+def resize(image: Image.Image, operation: Mapping[str, Any], around: Surroundings) -> Image.Image:
     """Return ``image`` scaled, then cut or filled up."""
-    plan = geometry.Plan(image.width, image.height, operation)
-    return _frame(_scale(image, plan.scaled), plan, operation, warnings)
+    plan = _plan(image.size, operation, around)
+    return _frame(_scale(image, plan.scaled), plan, operation)
 
 
 def resize_stored(
-    image: Image.Image, opened: Opened, operation: Mapping[str, Any], warnings: set[str]
+    image: Image.Image, opened: Opened, operation: Mapping[str, Any], around: Surroundings
 ) -> Image.Image:
     """Return a picture as ``load`` gave it resized, upright and in sRGB.
 
     Scaling comes first, while the picture is as it was stored: turning and converting the
     remaining pixels is cheaper. The picture may have been drafted to less than its full size.
     """
-    plan = geometry.Plan(opened.facts["width"], opened.facts["height"], operation)
+    plan = _plan((opened.facts["width"], opened.facts["height"]), operation, around)
     stored = geometry.upright_size(plan.scaled, opened.orientation)
-    return _frame(finish(_scale(image, stored), opened), plan, operation, warnings)
+    return _frame(finish(_scale(image, stored), opened), plan, operation)
+
+
+def _plan(
+    size: tuple[int, int], operation: Mapping[str, Any], around: Surroundings
+) -> geometry.Plan:
+    plan = geometry.Plan(*size, operation)
+    pixels = max(width * height for width, height in (plan.scaled, plan.result))
+    if pixels > around.limits.pixels:
+        message = (
+            f"resize: the result would have {pixels:,} pixels; "
+            f"at most {around.limits.pixels:,} are made"
+        )
+        raise Refusal("BadOperation", message)
+    if plan.not_enlarged:
+        around.warnings.add("not_enlarged")
+    return plan
 
 
 def _scale(image: Image.Image, size: tuple[int, int]) -> Image.Image:
@@ -63,11 +80,7 @@ def _scale(image: Image.Image, size: tuple[int, int]) -> Image.Image:
     return image.resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0)
 
 
-def _frame(
-    image: Image.Image, plan: geometry.Plan, operation: Mapping[str, Any], warnings: set[str]
-) -> Image.Image:
-    if plan.not_enlarged:
-        warnings.add("not_enlarged")
+def _frame(image: Image.Image, plan: geometry.Plan, operation: Mapping[str, Any]) -> Image.Image:
     if image.size == plan.result:
         return image
     if operation["fit"] == "cover":

@@ -91,7 +91,8 @@ def _run_on_source(task: Mapping[str, Any], tell: Path) -> dict[str, Any]:
         if first is None:
             result = reading.finish(image, opened)
         else:
-            result = changes.resize_stored(image, opened, first, opened.warnings)
+            around = _around(branch, opened.warnings)
+            result = changes.resize_stored(image, opened, first, around)
         rest = branch["changes"][first is not None :]
         result = _change(_own(result, image, task), rest, branch, opened.warnings)
         made.append(_write(result, branch, opened.facts["format"], credit, opened.warnings))
@@ -115,15 +116,19 @@ def _change(
     branch: Mapping[str, Any],
     warned: set[str],
 ) -> Image.Image:
-    around = Surroundings(
+    around = _around(branch, warned)
+    for operation in operations:
+        image = changes.apply(image, operation, around)
+    return image
+
+
+def _around(branch: Mapping[str, Any], warned: set[str]) -> Surroundings:
+    return Surroundings(
         marks={key: Path(path) for key, path in branch["marks"].items()},
         font=_state["font"],
         limits=_state["limits"],
         warnings=warned,
     )
-    for operation in operations:
-        image = changes.apply(image, operation, around)
-    return image
 
 
 def _write(

@@ -125,6 +125,15 @@ async def test_a_resize_beyond_the_longest_side_is_refused(darkroom: Darkroom) -
         await darkroom.develop(data, {"type": "resize", "width": 400, "enlarge": True})
 
 
+@pytest.mark.parametrize("before", [[], [{"type": "grayscale"}]])
+async def test_a_resize_to_more_pixels_than_are_decoded_is_refused(
+    darkroom: Darkroom, before: list[dict[str, Any]]
+) -> None:
+    big = {"type": "resize", "width": 16_383, "height": 16_383, "fit": "fill", "enlarge": True}
+    with pytest.raises(BadOperation, match="268,402,689 pixels; at most 64,000,000"):
+        await darkroom.develop(encoded(corners()), *before, big)
+
+
 @pytest.mark.parametrize(
     ("operation", "colors"),
     [
