@@ -105,7 +105,7 @@ def optional(tree: ast.Module) -> set[ast.stmt]:
 def imported(names: Sequence[str]) -> Iterator[str]:
     """The top-level names that the modules in ``names`` need."""
     for path in filter(Path.exists, map(ROOT.joinpath, names)):
-        for module in path.rglob("*.py") if path.is_dir() else [path]:
+        for module in path.rglob("*.py") if path.is_dir() else [path] * (path.suffix == ".py"):
             tree = ast.parse(module.read_text())
             for node in set(ast.walk(tree)) - optional(tree):
                 if isinstance(node, ast.Import):
