@@ -41,6 +41,8 @@ class ScriptedRelay:
     mail: list[str] = field(default_factory=list)
     rcpt: list[str] = field(default_factory=list)
     data: list[str] = field(default_factory=list)
+    delay_s: float = 0
+    """How long a message that was stored waits for its answer."""
     refuse: dict[str, str] = field(default_factory=dict)
     """What is answered to RCPT for these addresses, every time."""
     received: list[Received] = field(default_factory=list)
@@ -60,6 +62,7 @@ class ScriptedRelay:
 
     _pause_at: int | None = None
     _going: asyncio.Event = field(default_factory=asyncio.Event)
+    _more: asyncio.Event = field(default_factory=asyncio.Event)
 
     def pause_after(self, mails: int) -> None:
         """Take so many mails more, then answer none until ``go_on``."""
@@ -69,6 +72,12 @@ class ScriptedRelay:
         """Answer again."""
         self._pause_at = None
         self._going.set()
+
+    async def until(self, mails: int) -> None:
+        """Return when so many mails have come in."""
+        while len(self.received) < mails:
+            self._more.clear()
+            await self._more.wait()
 
     def authenticate(
         self, server: SMTP, session: Session, envelope: Envelope, mechanism: str, data: Any
@@ -111,7 +120,9 @@ class ScriptedRelay:
             assert isinstance(content, bytes)
             recipient, sender = envelope.rcpt_tos[0], envelope.mail_from or ""
             self.received.append(Received(recipient, sender, content))
+            self._more.set()
         self.arrived.set()
+        await asyncio.sleep(self.delay_s)
         if self._pause_at is not None and len(self.received) >= self._pause_at:
             self.paused.set()
             await self._going.wait()
