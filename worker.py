@@ -42,12 +42,14 @@ from activities.handlers.tools import Tools
 from activities.images import ImageActivities
 from activities.imports import ImportActivities
 from activities.interceptor import StepInterceptor
+from activities.mailings import MailingActivities
 from activities.reports import ReportActivities
 from activities.schedules import ScheduleActivities
 from activities.webhooks import WebhookActivities
 from adapters import telemetry
 from adapters.database.emails import EmailLedger
 from adapters.database.images import Images
+from adapters.database.mailings import MailingLedger, Recipients
 from adapters.database.password_resets import PasswordResets
 from adapters.database.reports import ReportSource
 from adapters.database.transfers import Exports, Imports
@@ -73,6 +75,7 @@ from jobs.events import EVENT
 from jobs.exports import EXPORT
 from jobs.images import IMAGE
 from jobs.imports import IMPORT
+from jobs.mailings import MAILING
 from jobs.reminders import REMINDER
 from jobs.reports import REPORT
 from jobs.schedules.client import ScheduleClient
@@ -86,6 +89,7 @@ from workflows.exports import ExportDataWorkflow
 from workflows.images import ProcessImageWorkflow
 from workflows.imports import ImportDataWorkflow
 from workflows.interceptor import FinalFailureInterceptor
+from workflows.mailings import SendMailingWorkflow
 from workflows.reminders import SendReminderWorkflow
 from workflows.reports import DailyReportsWorkflow, GenerateReportWorkflow
 from workflows.schedules import RaiseAlertWorkflow, WatchSchedulesWorkflow
@@ -145,9 +149,18 @@ def wire_emails(adapters: Adapters) -> Sequence[Wiring]:
         tokens=adapters.mail_tokens,
         public_url=adapters.settings.public_url,
     )
+    mailings = MailingActivities(
+        mailer=adapters.mailer,
+        composer=adapters.composer,
+        ledger=MailingLedger(adapters.database),
+        directory=Recipients(adapters.database),
+        files=adapters.storage,
+        tokens=adapters.mail_tokens,
+    )
     return (
         Wiring(EMAIL, SendEmailWorkflow, emails.all()),
         Wiring(REMINDER, SendReminderWorkflow, ()),
+        Wiring(MAILING, SendMailingWorkflow, mailings.all()),
     )
 
 

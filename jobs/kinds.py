@@ -11,6 +11,7 @@ from jobs.events import EVENT
 from jobs.exports import EXPORT
 from jobs.images import IMAGE
 from jobs.imports import IMPORT
+from jobs.mailings import MAILING
 from jobs.reminders import REMINDER
 from jobs.reports import REPORT
 from jobs.validation import nearest
@@ -19,6 +20,7 @@ from jobs.webhooks import WEBHOOK
 ALL: Final[tuple[JobKind[Any, Any], ...]] = (
     EMAIL,
     REMINDER,
+    MAILING,
     IMAGE,
     EVENT,
     DELIVERY,
