@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
@@ -124,6 +125,7 @@ def close(one: Sequence[int], other: Sequence[int], most: int = 30) -> bool:
     return all(abs(a - b) <= most for a, b in zip(one, other, strict=True))
 
 
+@cache
 def noise(width: int, height: int, seed: int = 1) -> Image.Image:
     """Return a picture that hardly compresses, always the same one."""
     state = zlib.crc32(bytes([seed]))

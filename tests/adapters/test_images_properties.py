@@ -17,6 +17,8 @@ from adapters.imaging.pool import ImagePool
 from jobs.errors import PermanentError
 from tests.darkroom import FORMATS, Darkroom, Developed, corners, encoded, exif
 
+pytestmark = pytest.mark.slow
+
 SOURCE = (240, 160)
 """Upright."""
 

@@ -410,6 +410,7 @@ async def test_a_cancelled_job_stops_its_decode_and_leaves_nothing(studio: Studi
     assert studio.scratch_files() == []
 
 
+@pytest.mark.slow
 async def test_a_step_cut_by_a_shutdown_goes_to_the_next_worker_uncounted(studio: Studio) -> None:
     async with studio.slow_worker(timedelta(seconds=30)):
         handle = await studio.start(source="in/slow.jpg", operations=DEMO)
