@@ -6,6 +6,8 @@ from typing import Final, Protocol, TypeVar
 
 from temporalio import activity
 
+from jobs.files import folder_of
+
 ResultT = TypeVar("ResultT")
 
 BEAT_S: Final = 1.0
@@ -43,5 +45,4 @@ async def in_thread(
 
 def job_folder() -> str:
     """Return the running job's id as one part of a storage key."""
-    job_id = activity.info().workflow_id or ""
-    return "".join(c if (c.isalnum() and c.isascii()) or c in "._-@+" else "=" for c in job_id)
+    return folder_of(activity.info().workflow_id or "")

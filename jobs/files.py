@@ -45,3 +45,16 @@ class StorageDenied(PermanentError):
 
 class StorageUnavailable(TransientError):
     """The store can't be reached, is full, or failed."""
+
+
+def folder_of(job_id: str) -> str:
+    """Return a job's id as one part of a storage key."""
+    return "".join(c if (c.isalnum() and c.isascii()) or c in "._-@+" else "=" for c in job_id)
+
+
+def job_of_folder(folder: str) -> str:
+    """Return the id of the job whose files lie in that folder below ``jobs/``.
+
+    The only character of job ids that a key can't have is the colon.
+    """
+    return folder.replace("=", ":")

@@ -9,26 +9,41 @@ The command line and the HTTP API are thin over it; a rule that both need lives 
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final
 
 from temporalio.client import Client, WorkflowHistoryEventFilterType
 
 from jobs import kinds, validation
+from jobs.access import COMMON_FILES, INTERNAL_KINDS, owned_key, stored_files, upload_prefix
+from jobs.base import JobKind
 from jobs.client import listing, reading, submission
 from jobs.client.connection import RPC_TIMEOUT, connect, translated_errors
+from jobs.client.following import Follower, Look
 from jobs.client.listing import Count, JobFilter, JobPage
 from jobs.client.logs import LogLine, logs
 from jobs.client.submission import OnConflict, Submission
-from jobs.errors import ConflictError, JobCancelledError, JobFailedError, WaitTimedOutError
+from jobs.errors import (
+    ConflictError,
+    InvalidInputError,
+    JobCancelledError,
+    JobFailedError,
+    JobNotFoundError,
+    Problem,
+    WaitTimedOutError,
+)
+from jobs.files import job_of_folder
 from jobs.status import JobState, JobStatus, derive_state
 
 __all__ = [
     "Count",
+    "Follower",
     "JobClient",
     "JobFilter",
     "JobPage",
     "LogLine",
+    "Look",
     "OnConflict",
     "Submission",
     "connect",
@@ -43,11 +58,20 @@ class JobClient:
     Args:
         temporal: A client that uses ``jobs.converter.DATA_CONVERTER``; ``connect`` makes one.
         ui_url: Address of the Temporal Web UI, for links.
+        owner: Limits the client to this owner's jobs: every other job is not found, and what it
+            submits is the owner's. ``None`` sees all.
     """
 
-    def __init__(self, temporal: Client, *, ui_url: str | None = None) -> None:
+    def __init__(
+        self, temporal: Client, *, ui_url: str | None = None, owner: str | None = None
+    ) -> None:
         self.temporal = temporal
         self.ui_url = ui_url
+        self.owner = owner
+
+    def of(self, owner: str | None) -> "JobClient":
+        """Return a client that is limited to the jobs of ``owner``."""
+        return JobClient(self.temporal, ui_url=self.ui_url, owner=owner)
 
     async def submit(
         self, kind: str, data: Mapping[str, Any], options: Submission | None = None
@@ -62,10 +86,54 @@ class JobClient:
             ServerUnreachableError: The server stayed away for a minute.
         """
         job_kind = kinds.find(kind)
-        made = await submission.submit(self.temporal, job_kind, data, options or Submission())
-        status = await self.status(made.job_id)
+        options = options or Submission()
+        made = await submission.submit(self.temporal, job_kind, data, options)
+        if made.created:
+            status = submission.status_when_made(
+                self.temporal, job_kind, made, options, self.ui_url
+            )
+        else:
+            status = await self.status(made.job_id)
         shown = validation.redact(job_kind.input, made.input.model_dump(mode="json"))
         return status.model_copy(update={"created": made.created, "input": shown})
+
+    async def _owned(
+        self, kind: JobKind[Any, Any], data: Mapping[str, Any], options: Submission, owner: str
+    ) -> Submission:
+        """Return the options of an owner's submission.
+
+        Raises:
+            InvalidInputError: The kind is one that only the service starts, the key can't be one,
+                or the input names a stored file that is not the owner's.
+        """
+        if kind.name in INTERNAL_KINDS:
+            problem = Problem("kind", f"jobs of kind {kind.name!r} are started by the service")
+            raise InvalidInputError([problem])
+        named = stored_files(kind.input.model_json_schema(), data)
+        foreign = [path for path, key in named if not await self.may_read(key)]
+        if foreign:
+            message = "no such file among yours: upload it, or name a file of one of your jobs"
+            raise InvalidInputError([Problem(path, message) for path in foreign])
+        key = owned_key(owner, options.key) if options.key is not None else None
+        return replace(options, owner=owner, key=key)
+
+    async def may_read(self, key: str) -> bool:
+        """Tell whether a file in storage is the owner's: an upload, or of one of their jobs."""
+        if self.owner is None:
+            return True
+        if ".." in key:
+            return False
+        if key.startswith((*COMMON_FILES, upload_prefix(self.owner))):
+            return True
+        top, _, rest = key.partition("/")
+        folder, slash, _ = rest.partition("/")
+        if top != "jobs" or not slash:
+            return False
+        try:
+            await reading.describe(self.temporal, job_of_folder(folder), owner=self.owner)
+        except JobNotFoundError:
+            return False
+        return True
 
     async def status(self, job_id: str, *, with_input: bool = False) -> JobStatus:
         """Return the job as it is now: one call to the server while it is open, two once closed.
@@ -74,7 +142,7 @@ class JobClient:
             JobNotFoundError: There is no such job.
         """
         return await reading.status(
-            self.temporal, job_id, with_input=with_input, ui_url=self.ui_url
+            self.temporal, job_id, with_input=with_input, ui_url=self.ui_url, owner=self.owner
         )
 
     async def wait(self, job_id: str, *, within: timedelta | None = None) -> JobStatus:
@@ -83,11 +151,12 @@ class JobClient:
         Raises:
             WaitTimedOutError: It was not, ``within`` that time.
         """
+        await reading.describe(self.temporal, job_id, owner=self.owner)
         try:
             async with asyncio.timeout(within.total_seconds() if within else None):
                 while True:
                     await self._until_run_closes(job_id)
-                    job = await self.status(job_id)
+                    job = await reading.status_at_end(self.temporal, job_id, ui_url=self.ui_url)
                     if job.state.final:
                         return job
         except TimeoutError:
@@ -140,21 +209,31 @@ class JobClient:
                 msg = f"job {job_id!r} is {job.state}: it has no result yet"
                 raise ConflictError(msg)
 
-    def logs(self, job_id: str, *, follow: bool = False) -> AsyncIterator[LogLine]:
+    async def logs(self, job_id: str, *, follow: bool = False) -> AsyncIterator[LogLine]:
         """Yield what happened to the job, oldest first; with ``follow``, on until it ends."""
-        return logs(self.temporal, job_id, follow=follow)
+        if self.owner is not None:
+            await reading.describe(self.temporal, job_id, owner=self.owner)
+        async for line in logs(self.temporal, job_id, follow=follow):
+            yield line
+
+    def follower(self, job_id: str) -> Follower:
+        """Return what looks at a job again and again and tells what is new."""
+        return Follower(self.temporal, job_id, ui_url=self.ui_url, owner=self.owner)
 
     async def list(
         self, wanted: JobFilter | None = None, *, limit: int = 50, cursor: str | None = None
     ) -> JobPage:
         """Return a page of jobs, newest first, only the newest run of each id."""
+        wanted = wanted or JobFilter()
+        if self.owner is not None:
+            wanted = replace(wanted, owner=self.owner)
         return await listing.page(
-            self.temporal, wanted or JobFilter(), limit=limit, cursor=cursor, ui_url=self.ui_url
+            self.temporal, wanted, limit=limit, cursor=cursor, ui_url=self.ui_url
         )
 
     async def count(self, by: str = "state", *, owner: str | None = None) -> Sequence[Count]:
         """Count jobs by ``kind``, ``state`` or ``error``."""
-        return await listing.count(self.temporal, by, owner=owner)
+        return await listing.count(self.temporal, by, owner=self.owner or owner)
 
     async def cancel(self, job_id: str) -> None:
         """Ask the job to stop; it cleans up and ends as ``cancelled``.
@@ -162,9 +241,23 @@ class JobClient:
         Raises:
             ConflictError: It has already ended.
         """
-        state = derive_state(await reading.describe(self.temporal, job_id))
+        state = derive_state(await reading.describe(self.temporal, job_id, owner=self.owner))
         if state.final:
             msg = f"job {job_id!r} has already ended: it is {state}"
             raise ConflictError(msg)
         with translated_errors(job_id):
             await self.temporal.get_workflow_handle(job_id).cancel(rpc_timeout=RPC_TIMEOUT)
+
+    async def delete(self, job_id: str) -> None:
+        """Forget a job that has ended: its history, input and result. Its files are the caller's.
+
+        Raises:
+            JobNotFoundError: There is no such job.
+            ConflictError: It is still open; cancel it first.
+        """
+        description = await reading.describe(self.temporal, job_id, owner=self.owner)
+        state = derive_state(description)
+        if not state.final:
+            msg = f"job {job_id!r} is {state}: cancel it, and delete it when it has ended"
+            raise ConflictError(msg)
+        await reading.delete(self.temporal, description.workflow_execution_info.execution)

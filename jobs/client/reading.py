@@ -1,16 +1,18 @@
 """Reading a job: the server's description, and for a closed job the end of its history."""
 
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from temporalio.api.common.v1 import Payload, WorkflowExecution
-from temporalio.api.enums.v1 import EventType
+from temporalio.api.enums.v1 import EventType, WorkflowTaskFailedCause
 from temporalio.api.failure.v1 import Failure
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.api.workflow.v1 import PendingActivityInfo, WorkflowExecutionInfo
 from temporalio.api.workflowservice.v1 import (
+    DeleteWorkflowExecutionRequest,
     DescribeWorkflowExecutionRequest,
     DescribeWorkflowExecutionResponse,
     GetWorkflowExecutionHistoryRequest,
@@ -21,6 +23,7 @@ from temporalio.client import Client
 from jobs import validation
 from jobs.attributes import JOB_KIND, JOB_OWNER, JOB_TAGS
 from jobs.client.connection import RPC_TIMEOUT, translated_errors
+from jobs.errors import JobNotFoundError
 from jobs.kinds import KINDS, KINDS_BY_WORKFLOW
 from jobs.status import (
     JobFailure,
@@ -33,25 +36,63 @@ from jobs.status import (
     derive_state,
 )
 
+JOB_ID_PATTERN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:@+\-]{0,255}")
+"""What can be a job's id; anything else is no job, without asking the server."""
 LAST_EVENTS: Final = 60
 """Enough of a history's end to find result, failure and the last attempt in one call."""
+
+CLOSING: Final = {
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED: JobState.COMPLETED,
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_FAILED: JobState.FAILED,
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TIMED_OUT: JobState.TIMED_OUT,
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCELED: JobState.CANCELLED,
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED: JobState.TERMINATED,
+}
+"""Events that end a job, and how."""
 
 COMPLETE_PERCENT: Final = 100.0
 WAITING_UNLIMITED: Final = 0
 
 
 async def describe(
-    client: Client, job_id: str, run_id: str = ""
+    client: Client, job_id: str, run_id: str = "", *, owner: str | None = None
 ) -> DescribeWorkflowExecutionResponse:
     """Return the server's description of a job's newest run.
 
     Raw, since the SDK's own ``describe`` raises on a paused workflow (1.35.0).
+
+    Raises:
+        JobNotFoundError: there is none, or with ``owner`` it is another's; both read the same.
     """
+    if not JOB_ID_PATTERN.fullmatch(job_id):
+        raise JobNotFoundError(job_id)
     with translated_errors(job_id):
-        return await client.workflow_service.describe_workflow_execution(
+        description = await client.workflow_service.describe_workflow_execution(
             DescribeWorkflowExecutionRequest(
                 namespace=client.namespace,
                 execution=WorkflowExecution(workflow_id=job_id, run_id=run_id),
+            ),
+            timeout=RPC_TIMEOUT,
+        )
+    if owner is not None and await _owner(client, description) != owner:
+        raise JobNotFoundError(job_id)
+    return description
+
+
+async def _owner(client: Client, description: DescribeWorkflowExecutionResponse) -> str | None:
+    fields = description.workflow_execution_info.search_attributes.indexed_fields
+    if JOB_OWNER.name not in fields:
+        return None
+    owner: str = await decode(client, [fields[JOB_OWNER.name]])
+    return owner
+
+
+async def delete(client: Client, execution: WorkflowExecution) -> None:
+    """Have the server forget one run."""
+    with translated_errors(execution.workflow_id):
+        await client.workflow_service.delete_workflow_execution(
+            DeleteWorkflowExecutionRequest(
+                namespace=client.namespace, workflow_execution=execution
             ),
             timeout=RPC_TIMEOUT,
         )
@@ -126,13 +167,31 @@ async def summary(
 
 
 async def status(
-    client: Client, job_id: str, *, with_input: bool = False, ui_url: str | None = None
+    client: Client,
+    job_id: str,
+    *,
+    with_input: bool = False,
+    ui_url: str | None = None,
+    owner: str | None = None,
 ) -> JobStatus:
     """Return what is known of a job: one call to the server while it is open, two once closed.
 
-    ``with_input`` may cost one more. So does a job that is just between two steps.
+    ``with_input`` may cost one more. So does a job that is just between two steps. With ``owner``,
+    another's job is not found.
     """
-    description = await describe(client, job_id)
+    description = await describe(client, job_id, owner=owner)
+    return await told(client, description, with_input=with_input, ui_url=ui_url)
+
+
+async def told(
+    client: Client,
+    description: DescribeWorkflowExecutionResponse,
+    *,
+    with_input: bool = False,
+    ui_url: str | None = None,
+) -> JobStatus:
+    """Return what is known of the job that is described."""
+    job_id = description.workflow_execution_info.execution.workflow_id
     info = description.workflow_execution_info
     state = derive_state(description)
     job = await summary(client, info, state, ui_url)
@@ -153,6 +212,43 @@ async def status(
     if with_input:
         updates["input"] = await _input(client, job, events)
     return job.model_copy(update=updates)
+
+
+async def status_at_end(client: Client, job_id: str, *, ui_url: str | None = None) -> JobStatus:
+    """As ``status``, of a job that has just ended: one call, if its history fits into one."""
+    events = await last_events(client, job_id, "")
+    state = CLOSING.get(events[0].event_type)
+    info = _told_by(events, job_id)
+    if state is None or info is None:
+        return await status(client, job_id, ui_url=ui_url)
+    job = await summary(client, info, state, ui_url)
+    return job.model_copy(update=await _closed(client, events, state))
+
+
+def _told_by(events: Sequence[HistoryEvent], job_id: str) -> WorkflowExecutionInfo | None:
+    """Return what the history of a closed run tells of it, ``None`` if the start isn't there.
+
+    A run that was reset begins with another run's events, so it doesn't tell its own id.
+    """
+    first = events[-1]
+    reset = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_RESET_WORKFLOW
+    causes = (event.workflow_task_failed_event_attributes.cause for event in events)
+    if first.event_type != EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED or reset in causes:
+        return None
+    started = first.workflow_execution_started_event_attributes
+    begins = Timestamp()
+    begins.FromNanoseconds(
+        first.event_time.ToNanoseconds() + started.first_workflow_task_backoff.ToNanoseconds()
+    )
+    return WorkflowExecutionInfo(
+        execution=WorkflowExecution(workflow_id=job_id, run_id=started.original_execution_run_id),
+        type=started.workflow_type,
+        priority=started.priority,
+        search_attributes=started.search_attributes,
+        start_time=first.event_time,
+        execution_time=begins,
+        close_time=events[0].event_time,
+    )
 
 
 async def _at_step(client: Client, pending: PendingActivityInfo) -> dict[str, Any]:
