@@ -13,10 +13,17 @@ import re
 from datetime import timedelta
 from email.utils import parseaddr
 from pathlib import Path
-from typing import Annotated, Any, Final, TypedDict
+from typing import Annotated, Any, Final, Self, TypedDict
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
@@ -30,6 +37,10 @@ from jobs.webhooks.sources import WebhookSource
 
 PREFIX: Final = "CONVEYOR_"
 FILE_SUFFIX: Final = "_FILE"
+
+PUBLIC_KEY_ALGORITHMS: Final = frozenset(
+    {"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}
+)
 
 UNITS_S: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -182,6 +193,31 @@ class Settings(BaseSettings):
     ``{"github": {"scheme": "github", "secrets": ["..."]}}``. Schemes: standard, github, stripe,
     slack, generic."""
 
+    api_rate: Rate = 100.0
+    """Most submissions per key, ``100/s``, ``600/m``; a minute's worth may come at once."""
+    api_max_body: int = Field(default=1_048_576, ge=1024, le=100_000_000)
+    """Largest JSON body of a request, in bytes; uploads and webhooks have their own limits."""
+    api_cors_origins: Annotated[list[str], NoDecode] = Field(default_factory=list)
+    """Origins whose pages may call the API from a browser, ``https://app.example.com``."""
+    api_link_ttl: Annotated[Duration, Field(gt=timedelta(0), le=timedelta(days=7))] = timedelta(
+        minutes=15
+    )
+    """How long a link to a file of a result works."""
+
+    jwt_issuer: str | None = None
+    """``iss`` of the identity provider whose tokens are accepted as well as keys; set it together
+    with ``jwt_audience`` and ``jwt_jwks``."""
+    jwt_audience: str | None = None
+    """``aud`` that a token must be for."""
+    jwt_jwks: str | None = None
+    """The provider's public keys: an ``https:`` address, or the path of a file."""
+    jwt_algorithms: Annotated[list[str], NoDecode] = Field(default=["RS256", "ES256", "EdDSA"])
+    """Accepted signatures of tokens; none with a shared secret."""
+    jwt_owner_claim: str = "sub"
+    """Claim that names the owner."""
+    jwt_scope_claim: str = "scope"
+    """Claim with the scopes, a list or words with spaces between."""
+
     image_max_pixels: int = Field(default=64_000_000, ge=1)
     """Largest picture that is decoded, width times height."""
     image_max_bytes: int = Field(default=30_000_000, ge=1)
@@ -238,9 +274,11 @@ class Settings(BaseSettings):
     def _read_sources(cls, value: Any) -> Any:
         return parse_json(value)
 
-    @field_validator("webhook_allowed_networks", mode="before")
+    @field_validator(
+        "webhook_allowed_networks", "api_cors_origins", "jwt_algorithms", mode="before"
+    )
     @classmethod
-    def _read_networks(cls, value: Any) -> Any:
+    def _read_list(cls, value: Any) -> Any:
         if not isinstance(value, str):
             return value
         return [part.strip() for part in value.split(",") if part.strip()]
@@ -251,6 +289,43 @@ class Settings(BaseSettings):
         for network in value:
             ipaddress.ip_network(network)
         return value
+
+    @field_validator("api_cors_origins")
+    @classmethod
+    def _are_origins(cls, value: list[str]) -> list[str]:
+        if bad := [origin for origin in value if not re.fullmatch(r"https?://[^/*\s]+", origin)]:
+            msg = f"{bad[0]!r}: write scheme and host, https://app.example.com, and no '*'"
+            raise ValueError(msg)
+        return value
+
+    @field_validator("jwt_algorithms")
+    @classmethod
+    def _are_public_key_algorithms(cls, value: list[str]) -> list[str]:
+        if not value or set(value) - PUBLIC_KEY_ALGORITHMS:
+            msg = f"use some of {', '.join(sorted(PUBLIC_KEY_ALGORITHMS))}"
+            raise ValueError(msg)
+        return value
+
+    @field_validator("jwt_jwks")
+    @classmethod
+    def _are_safe_keys(cls, value: str | None) -> str | None:
+        if value is not None and value.startswith("http:"):
+            msg = "whoever is in between could give other keys: use https, or a file"
+            raise ValueError(msg)
+        return value
+
+    @model_validator(mode="after")
+    def _whole_jwt(self) -> Self:
+        parts = {
+            "jwt_issuer": self.jwt_issuer,
+            "jwt_audience": self.jwt_audience,
+            "jwt_jwks": self.jwt_jwks,
+        }
+        missing = [name for name, value in parts.items() if not value]
+        if 0 < len(missing) < len(parts):
+            msg = f"tokens need also {' and '.join(f'{PREFIX}{n.upper()}' for n in missing)}"
+            raise ValueError(msg)
+        return self
 
     @field_validator("secret_key")
     @classmethod

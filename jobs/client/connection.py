@@ -33,6 +33,7 @@ async def connect(
     fallback_address: str = DEFAULT_ADDRESS,
     runtime: Runtime | None = None,
     identity: str | None = None,
+    lazy: bool = False,
 ) -> Client:
     """Connect as the ``TEMPORAL_*`` variables say, or else to ``fallback_address``.
 
@@ -41,6 +42,7 @@ async def connect(
         fallback_address: Where to connect when the variables name no address.
         runtime: The SDK's runtime; by default the process's own.
         identity: Name of this client in the Web UI; by default process id and host.
+        lazy: Connect with the first call, so that a server that is away now is no error yet.
 
     Raises:
         ServerUnreachableError: nothing answers there, or the settings of the connection are wrong.
@@ -53,6 +55,7 @@ async def connect(
             data_converter=DATA_CONVERTER,
             runtime=runtime,
             identity=identity,
+            lazy=lazy,
             connect_timeout=CONNECT_TIMEOUT,
         )
     except RuntimeError:
