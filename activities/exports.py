@@ -1,4 +1,4 @@
-"""Step of the export job: write the rows of a query into a file, and publish it."""
+"""Steps of the export job: write the rows of a query into a file and publish it, then tidy up."""
 
 import asyncio
 import hashlib
@@ -93,6 +93,10 @@ class Rows(Protocol):
         """Write down a finished part; False if another attempt has."""
         ...
 
+    async def forget(self, export_id: str) -> None:
+        """Delete what is written down about an export."""
+        ...
+
 
 class Writer(Protocol):
     """A file being written; its methods block."""
@@ -137,25 +141,28 @@ class ExportActivities:
             else:
                 rows, consistency = await self._write_whole(job, path), Consistency.SNAPSHOT
             file = await self._publish(job, path)
-        if job.resume:
-            await self.objects.delete_prefix(f"{_parts_prefix()}/")
         return ExportResult(file=file, rows=rows, consistency=consistency)
 
+    @activity.defn(name="exports.tidy")
+    async def tidy(self, job: ExportData) -> None:
+        """Delete the parts of a resumable export that is published.
+
+        Idempotent: what is gone already is no error. A step of its own, so that the step before it
+        can be repeated.
+        """
+        await self.objects.delete_prefix(f"{_parts_prefix()}/")
+        await self.rows.forget(str(activity.info().workflow_run_id))
+
     async def _write_whole(self, job: ExportData, path: Path) -> int:
-        rows = 0
         async with self.rows.snapshot(job) as snapshot:
-            total = await snapshot.count()
+            everything = Stretch(rows=await snapshot.count())
             writer = await asyncio.to_thread(self.open_writer, path, job)
             try:
-                after = None
-                while stretch := await snapshot.stretch(after, self.part_rows):
-                    await _copy(snapshot, stretch, writer, job, partial(_report, rows, total))
-                    after = stretch.last
-                    rows += stretch.rows
-                    _report(rows, total)
+                report = partial(_report, before=0, total=everything.rows)
+                await _copy(snapshot, everything, writer, job, report)
             finally:
                 await asyncio.to_thread(writer.close)
-        return rows
+        return everything.rows
 
     async def _write_parts(self, job: ExportData, path: Path) -> tuple[int, Consistency]:
         """Add the parts that are missing, put all together and return the number of rows."""
@@ -169,7 +176,8 @@ class ExportActivities:
             while stretch := await snapshot.stretch(after, self.part_rows):
                 writer = await asyncio.to_thread(self.open_writer, path, job, header=not parts)
                 try:
-                    await _copy(snapshot, stretch, writer, job, partial(_report, rows, total))
+                    report = partial(_report, before=rows, total=total)
+                    await _copy(snapshot, stretch, writer, job, report)
                 finally:
                     await asyncio.to_thread(writer.close)
                 part = await self._store_part(path, len(parts), stretch)
@@ -177,8 +185,7 @@ class ExportActivities:
                     msg = f"another attempt has written part {part.number}"
                     raise ExportSuperseded(msg)
                 parts.append(part)
-                after, rows = stretch.last, rows + stretch.rows
-                _report(rows, total)
+                after, rows = part.last, rows + part.rows
         await self._join(parts, path, job, rows)
         one_moment = len({part.attempt for part in parts}) <= 1
         return rows, Consistency.SNAPSHOT if one_moment else Consistency.PARTS
@@ -194,7 +201,7 @@ class ExportActivities:
             bytes=stored.size,
             sha256=sha256,
             attempt=activity.info().attempt,
-            last=stretch.last,
+            last=str(stretch.last),
         )
 
     async def _join(self, parts: Sequence[Part], path: Path, job: ExportData, rows: int) -> None:
@@ -225,24 +232,31 @@ class ExportActivities:
 
     def all(self) -> Sequence[Callable[..., object]]:
         """Every step, for the worker to register."""
-        return (self.write,)
+        return (self.write, self.tidy)
 
 
 async def _copy(
-    snapshot: Snapshot, stretch: Stretch, writer: Writer, job: ExportData, beat: Callable[[], None]
+    snapshot: Snapshot,
+    stretch: Stretch,
+    writer: Writer,
+    job: ExportData,
+    report: Callable[[int], None],
 ) -> None:
-    """Write the rows of a stretch, reading the next while one piece is written in a thread."""
+    """Write the rows of a stretch, reading the next piece while one is written in a thread."""
     by_database = job.format is ExportFormat.CSV and snapshot.writes_csv
     source: AsyncIterator[Page | bytes] = (
         snapshot.csv(stretch, guard=job.formula_guard) if by_database else snapshot.pages(stretch)
     )
+    rows = 0
     writing: asyncio.Task[None] | None = None
     try:
         async with aclosing(source) as pieces:  # type: ignore[type-var]  # both are generators
             async for piece in pieces:
                 if writing is not None:
                     await asyncio.shield(writing)
-                    beat()
+                    report(min(rows, stretch.rows))
+                # A line end within a cell counts too: good enough for progress.
+                rows += piece.count(b"\n") if isinstance(piece, bytes) else piece.rows
                 writing = asyncio.create_task(asyncio.to_thread(writer.write, piece))
     finally:
         if writing is not None:
@@ -250,14 +264,15 @@ async def _copy(
             writing.exception()  # seen, if nobody comes to await it
     if writing is not None:
         await writing
+    report(stretch.rows)
 
 
 def _parts_prefix() -> str:
     return f"jobs/{job_folder()}/parts/{activity.info().workflow_run_id}"
 
 
-def _report(rows: int, total: int) -> None:
-    progress.report(rows, max(rows, total), "rows")
+def _report(rows: int, *, before: int, total: int) -> None:
+    progress.report(before + rows, total, "rows")
 
 
 def _hash(path: Path) -> str:

@@ -103,7 +103,13 @@ class Ledger(Protocol):
         ...
 
     async def write(
-        self, import_id: str, target: str, chunk: Chunk, *, dry_run: bool = False
+        self,
+        import_id: str,
+        target: str,
+        chunk: Chunk,
+        *,
+        dry_run: bool = False,
+        likely_new: bool = False,
     ) -> Written:
         """Write a chunk once; raises ``ImportSuperseded`` if another attempt has."""
         ...
@@ -212,7 +218,11 @@ class ImportActivities:
         """Write ``chunk`` if the job's rules on bad rows allow, and return the new position."""
         _check_chunk(plan, position, chunk)
         written = await self.ledger.write(
-            position.import_id, plan.job.target, chunk, dry_run=plan.job.dry_run
+            position.import_id,
+            plan.job.target,
+            chunk,
+            dry_run=plan.job.dry_run,
+            likely_new=position.inserted == position.read - position.rejected,
         )
         position = ImportPosition(
             import_id=position.import_id,

@@ -3,7 +3,7 @@
 from temporalio import workflow
 
 from activities.exports import ExportActivities
-from jobs.exports import EXPORT, WRITE, ExportData, ExportResult
+from jobs.exports import EXPORT, TIDY, WRITE, ExportData, ExportResult
 from workflows.base import JobWorkflow
 
 
@@ -14,10 +14,16 @@ class ExportDataWorkflow(JobWorkflow):
     @workflow.run
     async def run(self, job: ExportData) -> ExportResult:
         """Export ``job.query``."""
-        return await self.step(
+        steps = 2 if job.resume else 1
+        result = await self.step(
             ExportActivities.write,
             job,
             WRITE,
-            place=(1, 1),
+            place=(1, steps),
             summary=f"write {job.query} as {job.format}",
         )
+        if job.resume:
+            await self.step(
+                ExportActivities.tidy, job, TIDY, place=(2, steps), summary="delete the parts"
+            )
+        return result

@@ -64,17 +64,17 @@ class Checker:
             )
             for index, fault in block.faults.items()
         ]
-        cells = self._by_column(block.rows)
+        cells = self._by_column(block)
         values, problems = self._check_all(cells)
         if problems:
             for place in sorted(problems):
-                row = block.rows[place]
+                row = [column[place] for column in block.cells]
                 rejects.append(
                     self._reject(
                         first_row + indexes[place], block.lines[place], row, problems[place]
                     )
                 )
-            good = [place not in problems for place in range(len(block.rows))]
+            good = [place not in problems for place in range(len(block.lines))]
             kept = {name: list(compress(column, good)) for name, column in cells.items()}
             values, _ = self._check_all(kept)
         return Chunk(
@@ -86,10 +86,9 @@ class Checker:
             rejects=sorted(rejects, key=lambda reject: reject.row),
         )
 
-    def _by_column(self, rows: Sequence[Sequence[str]]) -> dict[str, Cells]:
-        by_place = list(zip(*rows, strict=True)) or [()] * len(self._layout.headers)
+    def _by_column(self, block: Block) -> dict[str, Cells]:
         cells: dict[str, Cells] = {
-            column.name: by_place[place] for place, column in self._columns.items()
+            column.name: block.cells[place] for place, column in self._columns.items()
         }
         if self._layout.guarded:
             cells = {name: unguard(column) for name, column in cells.items()}

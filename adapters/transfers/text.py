@@ -7,8 +7,9 @@ so that every attempt cuts the same file into the same chunks.
 import csv
 import io
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import methodcaller
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -33,24 +34,39 @@ class Fault:
 
 @dataclass(slots=True, kw_only=True)
 class Block:
-    """Some rows, in order, as cells of text."""
+    """Some rows, in order, as columns of text."""
 
-    rows: list[list[str]] = field(default_factory=list)
-    lines: list[int] = field(default_factory=list)
-    """Line at which each of ``rows`` begins."""
-    faults: dict[int, Fault] = field(default_factory=dict)
-    """By index among all rows of the block, good or not."""
+    cells: Sequence[Sequence[str]]
+    """By column of the file."""
+    lines: Sequence[int]
+    """Line at which each row of ``cells`` begins."""
+    faults: Mapping[int, Fault] = field(default_factory=dict)
+    """Rows that can't be read, by index among all rows of the block."""
     next_byte: int = 0
     next_line: int = 0
 
     @property
     def count(self) -> int:
         """Number of rows, good or not."""
-        return len(self.rows) + len(self.faults)
+        return len(self.lines) + len(self.faults)
+
+
+@dataclass(slots=True)
+class Gathering:
+    """Rows read one by one."""
+
+    rows: list[list[str]] = field(default_factory=list)
+    lines: list[int] = field(default_factory=list)
+    faults: dict[int, Fault] = field(default_factory=dict)
 
     def fail(self, line: int, cells: list[str], reason: str) -> None:
         """Add a row that can't be read."""
-        self.faults[self.count] = Fault(line, cells, reason)
+        self.faults[len(self.rows) + len(self.faults)] = Fault(line, cells, reason)
+
+    def block(self, width: int) -> Block:
+        """Return the rows as columns."""
+        cells = list(zip(*self.rows, strict=True)) or [()] * width
+        return Block(cells=cells, lines=self.lines, faults=self.faults)
 
 
 def read_blocks(
@@ -110,9 +126,36 @@ def too_long(line: int) -> ImportSourceInvalid:
 
 def _parse_csv(text: str, layout: Layout, first: int, *, at_end: bool) -> tuple[Block, int]:
     """Return the complete rows of ``text`` and how many lines they take."""
+    plain = _split_plain(text, layout, first)
+    if plain is not None:
+        return plain, len(plain.lines)
+    gathered, used = _read_quoted(text, layout, first, at_end=at_end)
+    return gathered.block(len(layout.headers)), used
+
+
+def _split_plain(text: str, layout: Layout, first: int) -> Block | None:
+    """Return the rows of a text without quotes, empty lines or missing cells, in a few calls.
+
+    It makes no object for a row, which halves the time of a chunk.
+    """
+    if '"' in text:
+        return None
+    text = text.removesuffix("\n").replace("\r\n", "\n").removesuffix("\r")
+    lines, width = text.split("\n"), len(layout.headers)
+    counts = set(map(methodcaller("count", layout.delimiter), lines))
+    if "\r" in text or counts != {width - 1} or (width == 1 and "" in lines):
+        return None
+    cells = text.replace("\n", layout.delimiter).split(layout.delimiter)
+    return Block(
+        cells=[cells[place::width] for place in range(width)],
+        lines=range(first, first + len(lines)),
+    )
+
+
+def _read_quoted(text: str, layout: Layout, first: int, *, at_end: bool) -> tuple[Gathering, int]:
     reader = csv.reader(io.StringIO(text, newline="\n"), delimiter=layout.delimiter, strict=True)
-    block = Block()
-    rows, lines, width = block.rows, block.lines, len(layout.headers)
+    gathered, width = Gathering(), len(layout.headers)
+    rows, lines = gathered.rows, gathered.lines
     used = 0
     while True:
         try:
@@ -122,12 +165,12 @@ def _parse_csv(text: str, layout: Layout, first: int, *, at_end: bool) -> tuple[
                     lines.append(first + used)
                 elif row:  # an empty line is no row
                     reason = f"has {len(row)} cells, the header has {width}"
-                    block.fail(first + used, row, reason)
+                    gathered.fail(first + used, row, reason)
                 used = reader.line_num
         except csv.Error as error:
             if str(error) == UNFINISHED:
                 if not at_end:
-                    return block, used
+                    return gathered, used
                 msg = f"line {first + used}: a quote is opened and never closed"
                 raise ImportSourceInvalid(msg) from None
             if "field limit" in str(error):
@@ -138,10 +181,10 @@ def _parse_csv(text: str, layout: Layout, first: int, *, at_end: bool) -> tuple[
                 raise ImportSourceInvalid(msg) from None
             broken = text.split("\n")[used : reader.line_num]
             reason = "has quotes out of order: a quote inside of quotes is written twice"
-            block.fail(first + used, ["\n".join(broken).rstrip("\r")], reason)
+            gathered.fail(first + used, ["\n".join(broken).rstrip("\r")], reason)
             used = reader.line_num
         else:
-            return block, used
+            return gathered, used
 
 
 class _NotFlatError(ValueError):
@@ -149,7 +192,7 @@ class _NotFlatError(ValueError):
 
 
 def _parse_json(text: str, layout: Layout, job: ImportData, first: int) -> tuple[Block, int]:
-    block = Block()
+    gathered = Gathering()
     known = set(layout.headers) if job.on_extra is OnExtra.REJECT else None
     lines = text.removesuffix("\n").split("\n")
     for line, written in enumerate(lines, start=first):
@@ -164,13 +207,13 @@ def _parse_json(text: str, layout: Layout, job: ImportData, first: int) -> tuple
             )
             cells = _cells(row, layout.headers, known)
         except _NotFlatError as error:
-            block.fail(line, [written], str(error))
+            gathered.fail(line, [written], str(error))
         except (ValueError, RecursionError):
-            block.fail(line, [written], "is no JSON object")
+            gathered.fail(line, [written], "is no JSON object")
         else:
-            block.rows.append(cells)
-            block.lines.append(line)
-    return block, len(lines)
+            gathered.rows.append(cells)
+            gathered.lines.append(line)
+    return gathered.block(len(layout.headers)), len(lines)
 
 
 def _cells(row: Any, headers: tuple[str, ...], known: set[str] | None) -> list[str]:

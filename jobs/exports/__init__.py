@@ -18,7 +18,7 @@ from jobs.exports.contract import (
     ExportResult,
 )
 from jobs.exports.errors import ExportSuperseded, ExportTooLarge, ExportUnsupported
-from jobs.exports.kind import EXPORT, WRITE
+from jobs.exports.kind import EXPORT, TIDY, WRITE
 from jobs.exports.page import Page, Part, Stretch
 from jobs.exports.queries import QUERIES, Column, Kind, Query
 
@@ -28,6 +28,7 @@ __all__ = [
     "EXTENSIONS",
     "PACKED_TYPES",
     "QUERIES",
+    "TIDY",
     "WRITE",
     "Column",
     "Compression",

@@ -20,6 +20,15 @@ WRITE: Final = ActivityConfig(
     ),
 )
 
+TIDY: Final = ActivityConfig(
+    start_to_close_timeout=timedelta(minutes=5),
+    retry_policy=RetryPolicy(
+        initial_interval=timedelta(seconds=2),
+        maximum_attempts=5,
+        non_retryable_error_types=NEVER_RETRIED,
+    ),
+)
+
 EXPORT: Final = JobKind(
     name="export",
     workflow="ExportData",
@@ -27,7 +36,7 @@ EXPORT: Final = JobKind(
     result=ExportResult,
     queue=Queue.TRANSFERS,
     deadline=timedelta(hours=8),
-    steps={"exports.write": WRITE},
+    steps={"exports.write": WRITE, "exports.tidy": TIDY},
     retention=Retention(completed=timedelta(hours=24), failed=timedelta(days=7)),
     summarize=lambda job: f"export {job.query} as {job.format}",
     example={"query": "orders", "parameters": {"status": "paid"}, "format": "csv"},

@@ -17,10 +17,10 @@ class Page:
 class Stretch:
     """Rows that follow one another by key."""
 
-    after: str | None
+    after: str | None = None
     """Key before the first; None from the beginning."""
-    last: str
-    """Key of the last."""
+    last: str | None = None
+    """Key of the last; None to the end."""
     rows: int
 
 

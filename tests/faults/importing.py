@@ -39,11 +39,19 @@ class WatchedLedger(Imports):
 
     @override
     async def write(
-        self, import_id: str, target: str, chunk: Chunk, *, dry_run: bool = False
+        self,
+        import_id: str,
+        target: str,
+        chunk: Chunk,
+        *,
+        dry_run: bool = False,
+        likely_new: bool = False,
     ) -> Written:
         if chunk.number == self.freeze:
             os.kill(os.getpid(), signal.SIGSTOP)
-        written = await Imports.write(self, import_id, target, chunk, dry_run=dry_run)
+        written = await Imports.write(
+            self, import_id, target, chunk, dry_run=dry_run, likely_new=likely_new
+        )
         self.parent.send("written")
         return written
 

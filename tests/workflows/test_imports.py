@@ -93,9 +93,17 @@ class SlowLedger(Imports):
 
     @override
     async def write(
-        self, import_id: str, target: str, chunk: Chunk, *, dry_run: bool = False
+        self,
+        import_id: str,
+        target: str,
+        chunk: Chunk,
+        *,
+        dry_run: bool = False,
+        likely_new: bool = False,
     ) -> Written:
-        written = await Imports.write(self, import_id, target, chunk, dry_run=dry_run)
+        written = await Imports.write(
+            self, import_id, target, chunk, dry_run=dry_run, likely_new=likely_new
+        )
         while chunk.number == 1:
             self.waits.set()
             activity.heartbeat()

@@ -78,9 +78,17 @@ class Imports:
             return None if import_id is None else await _position(connection, import_id)
 
     async def write(
-        self, import_id: str, target: str, chunk: Chunk, *, dry_run: bool = False
+        self,
+        import_id: str,
+        target: str,
+        chunk: Chunk,
+        *,
+        dry_run: bool = False,
+        likely_new: bool = False,
     ) -> Written:
         """Write a chunk and its row in the ledger in one transaction; with ``dry_run`` no rows.
+
+        ``likely_new`` is a guess that no key of the chunk is in the table, which saves time.
 
         Raises:
             ImportSuperseded: another attempt has written the chunk, or the import is over.
@@ -88,12 +96,10 @@ class Imports:
         table, key = TABLES[target], TARGETS[target].key
         async with self.database.begin() as connection:
             await self._claim(connection, import_id, chunk)
-            if dry_run:
-                trial = await connection.begin_nested()
-                written = await upsert(connection, table, key, chunk.columns)
+            trial = await connection.begin_nested() if dry_run else None
+            written = await upsert(connection, table, key, chunk.columns, likely_new=likely_new)
+            if trial is not None:
                 await trial.rollback()
-            else:
-                written = await upsert(connection, table, key, chunk.columns)
             ours = import_chunks.c.import_id == import_id, import_chunks.c.chunk == chunk.number
             await connection.execute(update(import_chunks).where(*ours).values(asdict(written)))
             if chunk.rejects:

@@ -2,8 +2,8 @@
 
 What happens to a row is what would happen if the rows were written one by one in the file's order:
 inserted, updated (the table had the key with other values) or unchanged. SQLite gets statements of
-many rows, so that Python is called seldom and other threads go on; PostgreSQL gets ``COPY`` into a
-temporary table.
+many rows, so that Python is called seldom and other threads go on. PostgreSQL gets ``COPY``: into
+the table itself as long as all rows are likely to be new, else into a temporary table.
 """
 
 import asyncio
@@ -29,13 +29,31 @@ ESCAPES: Final = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\
 SPECIAL: Final = frozenset("\\\t\n\r")
 
 
-async def upsert(connection: AsyncConnection, table: Table, key: str, columns: Columns) -> Written:
-    """Write ``columns`` into ``table`` and return what that changed."""
-    if not columns[key]:
+async def upsert(
+    connection: AsyncConnection,
+    table: Table,
+    key: str,
+    columns: Columns,
+    *,
+    likely_new: bool = False,
+) -> Written:
+    """Write ``columns`` into ``table`` and return what that changed.
+
+    With ``likely_new`` it is first tried as if no key were there; a wrong guess costs time only.
+    """
+    count = len(columns[key])
+    if not count:
         return Written()
     if connection.dialect.name == "sqlite":
         return await _upsert_sqlite(connection, table.name, key, columns)
-    return await _upsert_postgresql(connection, table.name, key, columns)
+    first, again = split_repeats(columns, key)
+    text = await asyncio.to_thread(copy_text, first)
+    if likely_new and not again[key] and await _insert_all(connection, table.name, columns, text):
+        return Written(inserted=count)
+    inserted, updated = await _merge(connection, table.name, key, tuple(columns), text)
+    if again[key]:
+        updated += await _update_one_by_one(connection, table.name, key, again)
+    return Written(inserted=inserted, updated=updated, unchanged=count - inserted - updated)
 
 
 async def _upsert_sqlite(
@@ -68,17 +86,32 @@ async def _execute_many(
     return written
 
 
-async def _upsert_postgresql(
-    connection: AsyncConnection, table: str, key: str, columns: Columns
-) -> Written:
-    names = tuple(columns)
-    first, again = split_repeats(columns, key)
+async def _insert_all(
+    connection: AsyncConnection, table: str, columns: Columns, text: bytes
+) -> bool:
+    """Insert rows whose keys are all new; False, with nothing changed, if one isn't."""
+    listed = ", ".join(map(quoted, columns))
+    trial = await connection.begin_nested()
+    try:
+        await _copy(connection, f"COPY {quoted(table)} ({listed}) FROM STDIN", text)
+    except DBAPIError as error:
+        if not isinstance(error.orig, psycopg.errors.UniqueViolation):
+            raise
+        await trial.rollback()
+        return False
+    await trial.commit()
+    return True
+
+
+async def _merge(
+    connection: AsyncConnection, table: str, key: str, names: Sequence[str], text: bytes
+) -> tuple[int, int]:
+    """Insert or update rows of which each has another key; returns how many of either."""
     listed = ", ".join(map(quoted, names))
     await connection.exec_driver_sql(
         f"CREATE TEMP TABLE incoming ON COMMIT DROP AS SELECT {listed} FROM {quoted(table)} "  # noqa: S608 - names of our own tables
         "WITH NO DATA"
     )
-    text = await asyncio.to_thread(copy_text, first)
     await _copy(connection, f"COPY incoming ({listed}) FROM STDIN", text)
     on_conflict = updating(table, names, key, "IS DISTINCT FROM")
     written = await connection.exec_driver_sql(
@@ -89,12 +122,18 @@ async def _upsert_postgresql(
     )
     inserted, updated = (int(count) for count in written.one())
     await connection.exec_driver_sql("DROP TABLE incoming")
-    if again[key]:
-        statement = values_statement(inserting(table, names, key), on_conflict, len(names), 1, "%s")
-        rows = list(zip(*again.values(), strict=True))
-        updated += (await connection.exec_driver_sql(statement, rows)).rowcount
-    count = len(columns[key])
-    return Written(inserted=inserted, updated=updated, unchanged=count - inserted - updated)
+    return inserted, updated
+
+
+async def _update_one_by_one(
+    connection: AsyncConnection, table: str, key: str, columns: Columns
+) -> int:
+    """Write rows whose keys are there, in order; returns how many changed something."""
+    names = tuple(columns)
+    on_conflict = updating(table, names, key, "IS DISTINCT FROM")
+    statement = values_statement(inserting(table, names, key), on_conflict, len(names), 1, "%s")
+    rows = list(zip(*columns.values(), strict=True))
+    return (await connection.exec_driver_sql(statement, rows)).rowcount
 
 
 async def _copy(connection: AsyncConnection, statement: str, data: bytes) -> None:
