@@ -166,6 +166,7 @@ def png_of_size(width: int, height: int) -> bytes:
     )
 
 
+@cache
 def scan_bomb(width: int, height: int, scans: int) -> bytes:
     """Return a progressive JPEG whose last scan is repeated ``scans`` times."""
     data = encoded(Image.new("RGB", (width, height), RED), "JPEG", progressive=True)

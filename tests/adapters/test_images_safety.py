@@ -110,7 +110,7 @@ async def test_a_crash_costs_only_its_own_step() -> None:
     darkroom = Darkroom(pool)
     await pool.warm()
     try:
-        with darkroom.work(scan_bomb(4000, 4000, 90)) as work:
+        with darkroom.work(scan_bomb(7000, 7000, 88)) as work:
             doomed = asyncio.ensure_future(pool.run(work, darkroom.limit))
             neighbour = asyncio.ensure_future(darkroom.develop(encoded(noise(400, 400)), BLUR))
             os.kill(await child_at_work(work), signal.SIGSEGV)
@@ -128,7 +128,7 @@ async def test_a_child_carries_nothing_of_the_worker() -> None:
     darkroom = Darkroom(pool)
     await pool.warm()
     try:
-        with darkroom.work(scan_bomb(4000, 4000, 90)) as work:
+        with darkroom.work(scan_bomb(7000, 7000, 88)) as work:
             running = asyncio.ensure_future(pool.run(work, darkroom.limit))
             maps = mapped_files(await child_at_work(work))
             running.cancel()
@@ -150,7 +150,7 @@ async def test_the_pool_recovers_from_the_loss_of_all_its_processes() -> None:
         assert (await darkroom.develop(encoded(corners()))).made.width == 120
         server = multiprocessing.forkserver._forkserver
         os.kill(server._forkserver_pid, signal.SIGKILL)  # type: ignore[attr-defined]  # private
-        with darkroom.work(scan_bomb(4000, 4000, 90)) as work:
+        with darkroom.work(scan_bomb(7000, 7000, 88)) as work:
             doomed = asyncio.ensure_future(pool.run(work, darkroom.limit))
             os.kill(await child_at_work(work), signal.SIGKILL)
             with pytest.raises(errors.DecoderCrash):
@@ -165,7 +165,7 @@ async def test_cancelling_kills_the_decode() -> None:
     darkroom = Darkroom(pool)
     await pool.warm()
     try:
-        with darkroom.work(scan_bomb(4000, 4000, 90)) as work:
+        with darkroom.work(scan_bomb(7000, 7000, 88)) as work:
             running = asyncio.ensure_future(pool.run(work, darkroom.limit))
             await child_at_work(work)
             running.cancel()
