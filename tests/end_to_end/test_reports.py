@@ -110,6 +110,7 @@ def begun(shop: Installation) -> list[str]:
 
 
 def until_begun(shop: Installation, count: int) -> list[str]:
+    found: list[str] = []
     for _ in range(PATIENCE_S):
         if len(found := begun(shop)) >= count:
             return found
