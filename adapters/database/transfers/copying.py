@@ -1,79 +1,106 @@
 """``COPY ... TO STDOUT`` on an open connection, in blocks.
 
-The driver's own iterator yields each row by itself, which takes longer than the server needs for
-it; this one takes all rows that have arrived and waits only when there are none.
+The driver's own iterator yields each row by itself and waits on the event loop for each packet,
+which takes longer than the server needs; this one takes all rows that are there, in a thread.
 """
 
-from collections.abc import AsyncGenerator, Generator
-from typing import Any, Final, TypeVar
+import asyncio
+import select
+from collections.abc import AsyncGenerator
+from threading import Event
+from typing import Any, Final
 
 import psycopg
-from psycopg import pq, waiting
+from psycopg import pq
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 BLOCK_BYTES: Final = 256 * 1024
+WAIT_S: Final = 0.2
+"""How long a packet is waited for before looking whether the reader is still wanted."""
 
-WaitsT = TypeVar("WaitsT")
-Waits = Generator[waiting.Wait, waiting.Ready, WaitsT]
+
+class AbandonedError(Exception):
+    """Nobody wants the rows any more."""
 
 
 async def copied(connection: AsyncConnection, statement: str) -> AsyncGenerator[bytes]:
     """Yield the rows of ``statement``, many at once."""
     raw = await connection.get_raw_connection()
     driver: Any = raw.driver_connection
-    ended = False
+    reader = CopyReader(driver.pgconn)
     try:
         async with driver.lock:
-            await driver.wait(_begin(driver.pgconn, statement.encode()))
-            while not ended:
-                block, ended = await driver.wait(_block(driver.pgconn))
-                if block:
+            await _in_thread(reader, reader.begin, statement.encode())
+            while not reader.ended:
+                if block := await _in_thread(reader, reader.block):
                     yield block
     except psycopg.Error as error:  # as the library would have it, for the engine to translate
         raise DBAPIError("COPY", None, error) from None
     finally:
-        if not ended:  # what is left in the pipe is no answer to anything that comes next
+        if not reader.ended:  # what is left in the pipe is no answer to anything that comes next
             await connection.invalidate()
 
 
-def _begin(connection: pq.abc.PGconn, statement: bytes) -> Waits[None]:
-    connection.send_query(statement)
-    while connection.flush():
-        yield waiting.Wait.W
-    result = yield from _result(connection)
-    if result is None or result.status != pq.ExecStatus.COPY_OUT:
-        raise psycopg.ProgrammingError("the statement is no COPY TO STDOUT")
+async def _in_thread(reader: "CopyReader", work: Any, *arguments: Any) -> Any:
+    running = asyncio.create_task(asyncio.to_thread(work, *arguments))
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        reader.abandoned.set()
+        await asyncio.wait({running})
+        running.exception()
+        raise
 
 
-def _block(connection: pq.abc.PGconn) -> Waits[tuple[bytes, bool]]:
-    """Return some rows, and whether they are the last."""
-    rows: list[memoryview] = []
-    size = 0
-    while size < BLOCK_BYTES:
-        length, row = connection.get_copy_data(1)
-        if length > 0:
-            rows.append(row)
-            size += length
-        elif length == 0:
-            yield from _more(connection)
-        else:
-            while (yield from _result(connection)) is not None:
-                pass
-            return b"".join(rows), True
-    return b"".join(rows), False
+class CopyReader:
+    """Reads one ``COPY``; all of it blocks, without keeping other threads."""
 
+    def __init__(self, connection: pq.abc.PGconn) -> None:
+        self._connection = connection
+        self.ended = False
+        self.abandoned = Event()
 
-def _result(connection: pq.abc.PGconn) -> Waits[pq.abc.PGresult | None]:
-    while connection.is_busy():
-        yield from _more(connection)
-    result = connection.get_result()
-    if result is not None and result.status == pq.ExecStatus.FATAL_ERROR:
-        raise psycopg.errors.error_from_result(result)
-    return result
+    def begin(self, statement: bytes) -> None:
+        """Send the statement and wait until its rows begin."""
+        self._connection.send_query(statement)
+        while self._connection.flush():
+            self._wait(writing=True)
+        result = self._result()
+        if result is None or result.status != pq.ExecStatus.COPY_OUT:
+            raise psycopg.ProgrammingError("the statement is no COPY TO STDOUT")
 
+    def block(self) -> bytes:
+        """Return some rows; the last are those after which ``ended`` is true."""
+        rows = bytearray()  # not a list: thousands of live views would set off the collector
+        read = self._connection.get_copy_data
+        while len(rows) < BLOCK_BYTES:
+            length, row = read(1)
+            if length > 0:
+                rows += row
+            elif length == 0:
+                self._more()
+            else:
+                while self._result() is not None:
+                    pass
+                self.ended = True
+                break
+        return bytes(rows)
 
-def _more(connection: pq.abc.PGconn) -> Waits[None]:
-    while not (yield waiting.Wait.R):
-        pass  # nothing has come within the driver's interval
-    connection.consume_input()
+    def _result(self) -> pq.abc.PGresult | None:
+        while self._connection.is_busy():
+            self._more()
+        result = self._connection.get_result()
+        if result is not None and result.status == pq.ExecStatus.FATAL_ERROR:
+            raise psycopg.errors.error_from_result(result)
+        return result
+
+    def _more(self) -> None:
+        self._wait()
+        self._connection.consume_input()
+
+    def _wait(self, *, writing: bool = False) -> None:
+        sockets = [self._connection.socket]
+        while not any(select.select(sockets, sockets if writing else [], [], WAIT_S)):
+            if self.abandoned.is_set():
+                raise AbandonedError
