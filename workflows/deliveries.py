@@ -29,6 +29,7 @@ from jobs.deliveries import (
     EndpointAddressRefused,
     EndpointDisabled,
     EndpointGone,
+    EventUnknown,
     Notice,
     NoticeKind,
 )
@@ -38,7 +39,8 @@ from workflows.base import JobWorkflow
 from workflows.children import child_options
 
 FINAL_ERRORS: Final = {
-    error.__name__: error for error in (EndpointGone, EndpointAddressRefused, EndpointDisabled)
+    error.__name__: error
+    for error in (EndpointGone, EndpointAddressRefused, EndpointDisabled, EventUnknown)
 }
 NOTICE_TITLES: Final = {
     NoticeKind.FAILING: "A webhook endpoint keeps failing",
@@ -117,6 +119,7 @@ class DeliverWebhookWorkflow(JobWorkflow):
         while True:
             attempt = Attempt(
                 delivery_id=workflow.info().workflow_id,
+                run_id=workflow.info().run_id,
                 event_id=job.event_id,
                 endpoint_id=job.endpoint_id,
                 number=number,

@@ -58,6 +58,10 @@ class EndpointDisabled(PermanentError):
     """The endpoint is disabled or was removed."""
 
 
+class EventUnknown(PermanentError):
+    """There is no such event, or it is past its 30 days."""
+
+
 class EndpointAddressRefused(PermanentError):
     """The endpoint's name leads into a private network."""
 
@@ -108,6 +112,8 @@ class Attempt(Contract):
     """One attempt: what the step is told."""
 
     delivery_id: str
+    run_id: str
+    """Of the job: one that failed and is run again makes its attempts anew."""
     event_id: str
     endpoint_id: str
     number: int

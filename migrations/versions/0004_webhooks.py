@@ -73,6 +73,7 @@ def upgrade() -> None:
             sa.ForeignKey("webhook_deliveries.id", ondelete="CASCADE"),
             primary_key=True,
         ),
+        sa.Column("run_id", sa.Text, primary_key=True),
         sa.Column("number", sa.Integer, primary_key=True),
         sa.Column("endpoint_id", sa.Text, nullable=False),
         sa.Column("token", sa.Text, nullable=False),

@@ -43,6 +43,7 @@ def house(database: Database) -> House:
 def nth(job: DeliverWebhook, number: int = 1, **options: Any) -> Attempt:
     return Attempt(
         delivery_id=job_id(job),
+        run_id="run",
         event_id=job.event_id,
         endpoint_id=job.endpoint_id,
         number=number,

@@ -216,6 +216,28 @@ async def test_a_refused_address_fails_the_delivery_at_the_first_attempt(
     assert len(house.sender.requests) == 1
 
 
+async def test_a_failed_delivery_that_is_run_again_makes_its_attempts_anew(
+    house: House, temporal: Client, unique: str
+) -> None:
+    endpoint, _ = await house.add_endpoint("ep_again", schedule=FAST)
+    [job] = await house.add_event(unique, endpoint)
+    house.sender.answers = statuses(500, 500, 500, 204)
+    async with house.worker(temporal):
+        assert await failure_type(await start(temporal, job)) == "DeliveryExhausted"
+        result = await (await start(temporal, job)).result()
+    assert (result.state, result.attempts) == (DeliveryState.DELIVERED, 1)
+    assert len(await house.log.attempts_of(job_id(job))) == 4
+
+
+async def test_a_delivery_of_an_unknown_event_fails_at_once(
+    house: House, temporal: Client, unique: str
+) -> None:
+    endpoint, _ = await house.add_endpoint("ep_unknown")
+    job = DeliverWebhook(event_id=unique, endpoint_id=endpoint.id)
+    async with house.worker(temporal):
+        assert await failure_type(await start(temporal, job)) == "EventUnknown"
+
+
 async def test_a_disabled_endpoint_gets_no_request(
     house: House, temporal: Client, unique: str
 ) -> None:

@@ -85,10 +85,14 @@ class DeliveryLog:
             admitted = await self._admit(connection, attempt, now, lock=True)
             if isinstance(admitted, Hindrance):
                 return admitted
-            if isinstance(admitted, AttemptOutcome):
-                await _set_delivery(connection, attempt, admitted, now)
-                return admitted
-            return await self._claim(connection, attempt, admitted, now)
+            leave = (
+                admitted
+                if isinstance(admitted, AttemptOutcome)
+                else await self._claim(connection, attempt, admitted, now)
+            )
+            if isinstance(leave, AttemptOutcome):
+                await _set_delivery(connection, attempt, leave, now)
+            return leave
 
     async def _admit(
         self, connection: AsyncConnection, attempt: Attempt, now: datetime, *, lock: bool = False
@@ -181,13 +185,15 @@ class DeliveryLog:
         }
         taking = self.database.insert(attempts).values(
             delivery_id=attempt.delivery_id,
+            run_id=attempt.run_id,
             number=attempt.number,
             endpoint_id=attempt.endpoint_id,
             **claim,
         )
         await connection.execute(
             taking.on_conflict_do_update(
-                index_elements=[attempts.c.delivery_id, attempts.c.number], set_=claim
+                index_elements=[attempts.c.delivery_id, attempts.c.run_id, attempts.c.number],
+                set_=claim,
             )
         )
 
@@ -318,12 +324,16 @@ class DeliveryLog:
                     started_at=from_micros(row.started_at),
                     answer=None if row.answer is None else Answer.model_validate_json(row.answer),
                 )
-                for row in await connection.execute(query.order_by(attempts.c.number))
+                for row in await connection.execute(query.order_by(attempts.c.started_at))
             ]
 
 
 def _is(attempt: Attempt) -> ColumnElement[bool]:
-    return and_(attempts.c.delivery_id == attempt.delivery_id, attempts.c.number == attempt.number)
+    return and_(
+        attempts.c.delivery_id == attempt.delivery_id,
+        attempts.c.run_id == attempt.run_id,
+        attempts.c.number == attempt.number,
+    )
 
 
 async def _outcome(connection: AsyncConnection, attempt: Attempt) -> AttemptOutcome | None:

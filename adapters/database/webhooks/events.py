@@ -91,6 +91,13 @@ class Events:
             refused=len(full),
         )
 
+    async def owner_of(self, event_id: str) -> str | None:
+        """Return whose event that is, or None where it is unknown or pruned."""
+        query = select(events.c.owner).where(events.c.id == event_id)
+        async with self.database.snapshot() as connection:
+            owner: str | None = (await connection.execute(query)).scalar()
+        return owner
+
     async def prune(self, before: datetime) -> Pruned:
         """Delete events from before that instant, with their deliveries and attempts."""
         old = events.c.created_at < to_micros(before)

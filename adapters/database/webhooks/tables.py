@@ -80,6 +80,7 @@ attempts: Final = Table(
         ForeignKey("webhook_deliveries.id", ondelete="CASCADE"),
         primary_key=True,
     ),
+    Column("run_id", Text, primary_key=True),
     Column("number", Integer, primary_key=True),
     Column("endpoint_id", Text, nullable=False),
     Column("token", Text, nullable=False),
