@@ -269,7 +269,7 @@ class ScheduleClient:
             answer = await self.temporal.workflow_service.describe_task_queue(
                 request, timeout=RPC_TIMEOUT
             )
-        return [] if answer.pollers else [f"no worker polls the queue {queue.value!r}: runs wait"]
+        return [] if answer.pollers else [f"no worker polls the queue '{queue}': runs wait"]
 
 
 def local_words(moment: datetime, time_zone: str) -> str:

@@ -77,7 +77,6 @@ async def test_apply_says_what_it_does_and_does_nothing_twice(cli: Cli, unique: 
         "keep",
     ]
     assert "nothing was changed (--dry-run)" in dry.err
-    assert f"warning: {unique}: no worker polls the queue 'reports'" in first.err
 
 
 @pytest.mark.usefixtures("file")

@@ -1,11 +1,11 @@
 """Schedules: what the file may say, what the clocks do to them, and what the server makes of it."""
 
 import asyncio
+import dataclasses
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import pytest
 from temporalio.client import (
@@ -27,6 +27,9 @@ from jobs.schedules.definitions import parse_schedules
 from jobs.schedules.planning import planned
 from jobs.schedules.runs import latest_runs
 from jobs.schedules.watching import RunState
+
+if TYPE_CHECKING:
+    from jobs.base import Queue
 
 ResultT = TypeVar("ResultT")
 
@@ -164,9 +167,10 @@ async def test_a_schedule_that_the_file_does_not_name_is_told_and_kept(
 
 
 @pytest.fixture
-def report_kind(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The one kind that these tests schedule by its name."""
-    monkeypatch.setattr(kinds, "KINDS", {REPORT.name: REPORT})
+def report_kind(monkeypatch: pytest.MonkeyPatch, unique: str) -> None:
+    """The one kind that these tests schedule by its name, on a queue that no worker polls."""
+    kind = dataclasses.replace(REPORT, queue=cast("Queue", f"{unique}-nobody"))
+    monkeypatch.setattr(kinds, "KINDS", {REPORT.name: kind})
 
 
 @pytest.mark.usefixtures("report_kind")
@@ -185,7 +189,7 @@ async def test_a_queue_without_a_worker_is_warned_of(client: Client, unique: str
         }
     )
     change = of(await ScheduleClient(client).apply(file, dry_run=True), unique)
-    assert change.warnings == ("no worker polls the queue 'reports': runs wait",)
+    assert change.warnings == (f"no worker polls the queue '{unique}-nobody': runs wait",)
 
 
 @pytest.mark.usefixtures("report_kind")
@@ -260,9 +264,9 @@ async def described(client: Client, name: str, **info: Any) -> ScheduleDescripti
     """The schedule ``name`` as it would be a day after it was made."""
     description = await client.get_schedule_handle(name).describe()
     made = datetime.now(UTC) - timedelta(days=1)
-    return replace(
+    return dataclasses.replace(
         description,
-        info=replace(description.info, created_at=made, last_updated_at=None, **info),
+        info=dataclasses.replace(description.info, created_at=made, last_updated_at=None, **info),
     )
 
 
