@@ -87,6 +87,8 @@ class JobClient:
         """
         job_kind = kinds.find(kind)
         options = options or Submission()
+        if self.owner is not None:
+            options = await self._owned(job_kind, data, options, self.owner)
         made = await submission.submit(self.temporal, job_kind, data, options)
         if made.created:
             status = submission.status_when_made(

@@ -23,13 +23,14 @@ from jobs import validation
 from jobs.attributes import JOB_KIND, JOB_OWNER, JOB_TAGS
 from jobs.base import Contract, JobKind
 from jobs.client.connection import RPC_TIMEOUT, translated_errors
-from jobs.client.reading import describe, memo_value
+from jobs.client.reading import describe, links, memo_value
 from jobs.errors import (
     ConflictError,
     InvalidInputError,
     Problem,
     ServerUnreachableError,
 )
+from jobs.status import JobProgress, JobState, JobStatus
 
 MEMO_FINGERPRINT: Final = "fingerprint"
 MAX_DELAY: Final = timedelta(days=5 * 366)
@@ -121,6 +122,35 @@ class Submitted:
     run_id: str
     created: bool
     input: Contract
+    wait: timedelta = timedelta(0)
+    """How long a job that was made waits for its start."""
+
+
+def status_when_made(
+    client: Client,
+    kind: JobKind[Any, Any],
+    made: Submitted,
+    options: Submission,
+    ui_url: str | None,
+) -> JobStatus:
+    """Return the job that a submission has just made, without asking the server for it.
+
+    Its times are by this machine's clock; everything else is as the server has it.
+    """
+    now = datetime.now(UTC)
+    return JobStatus(
+        id=made.job_id,
+        run_id=made.run_id,
+        kind=kind.name,
+        state=JobState.SCHEDULED if made.wait else JobState.WAITING,
+        progress=JobProgress(percent=0.0),
+        owner=options.owner,
+        priority=options.priority,
+        tags=dict(options.tags),
+        created_at=now,
+        scheduled_at=now + made.wait if made.wait else None,
+        links=links(client, made.job_id, ui_url),
+    )
 
 
 async def submit(
@@ -198,7 +228,7 @@ async def _start(
         )
     except WorkflowAlreadyStartedError as taken:
         return await _existing(client, taken, job, print_of_job, options)
-    return Submitted(job_id, handle.result_run_id or "", created=True, input=job)
+    return Submitted(job_id, handle.result_run_id or "", created=True, input=job, wait=wait)
 
 
 async def _existing(

@@ -1,0 +1,82 @@
+"""Serve the API: ``python -m api``."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from socket import socket as Socket  # noqa: N812 (uvicorn's hints need the class)
+from typing import Annotated
+
+import typer
+import uvicorn
+from typing_extensions import override
+
+import settings as environment
+from adapters import devserver, telemetry
+from api.app import create_app
+from api.services import Services, open_services
+from cli.exits import run_to_exit
+from cli.output import say
+from jobs.client import JobClient, connect
+from jobs.client.connection import DEFAULT_ADDRESS, configured_address
+from settings import Settings
+
+STREAMS_END_S = 3
+"""How long a stopping server waits for open streams."""
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+@asynccontextmanager
+async def opened(settings: Settings) -> AsyncIterator[Services]:
+    """Open everything that the API works with; Temporal may be away."""
+    embedded = None if configured_address() else devserver.running(settings.data_dir)
+    temporal = await connect(
+        fallback_address=embedded.address if embedded else DEFAULT_ADDRESS,
+        runtime=telemetry.open_runtime(),
+        lazy=True,
+    )
+    ui = settings.temporal_ui_url or (embedded.ui if embedded else None)
+    async with open_services(settings, JobClient(temporal, ui_url=ui)) as services:
+        yield services
+
+
+class Server(uvicorn.Server):
+    """Says on which port it serves, which matters when it was asked for any."""
+
+    @override
+    async def startup(self, sockets: list[Socket] | None = None) -> None:
+        """Begin to serve."""
+        await super().startup(sockets)
+        for server in self.servers if self.started else ():
+            for listening in server.sockets:
+                host, port = listening.getsockname()[:2]
+                say(f"serving at http://{host}:{port}")
+        if self.started:
+            say("ready")
+
+
+@app.command()
+def main(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port; 0 takes any that is free.")] = 8000,
+    log_format: Annotated[str, typer.Option(help="auto, text or json.")] = "auto",
+) -> None:
+    """Serve jobs over HTTP, and the page for people at /."""
+    settings = environment.load()
+    telemetry.set_up_logging(telemetry.log_format(log_format))
+    application = create_app(settings, lambda: opened(settings))
+    config = uvicorn.Config(
+        application,
+        host=host,
+        port=port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=STREAMS_END_S,
+        proxy_headers=False,
+    )
+    asyncio.run(Server(config).serve())
+
+
+if __name__ == "__main__":
+    run_to_exit(app)

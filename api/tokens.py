@@ -1,0 +1,97 @@
+"""Bearer tokens of an identity provider, accepted beside keys: JWT, by settings."""
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import jwt
+
+from jobs.access import Scope
+from jobs.client.submission import NAME_PATTERN
+
+KEYS_KEPT_S: Final = 300
+"""How long the provider's keys are used before they are read anew."""
+UNKNOWN_KEY_WAIT_S: Final = 10
+"""Shortest time between two readings, whatever key ids strangers name."""
+LEEWAY_S: Final = 30
+FETCH_TIMEOUT_S: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What a token says that matters here."""
+
+    owner: str
+    scopes: frozenset[Scope]
+
+
+class TokenRefused(Exception):
+    """The token is not one of the provider's, not for us, or over."""
+
+
+@dataclass(slots=True)
+class TokenVerifier:
+    """Verifies tokens against the provider's published keys."""
+
+    issuer: str
+    audience: str
+    source: str
+    """``https:`` address or path of the JWKS."""
+    algorithms: list[str]
+    owner_claim: str = "sub"
+    scope_claim: str = "scope"
+    _keys: dict[str, jwt.PyJWK] = field(default_factory=dict)
+    _read_at: float = float("-inf")
+    _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def verify(self, token: str) -> Claims:
+        """Return what the token says.
+
+        Raises:
+            TokenRefused: anything is wrong with it; the caller is told no more than that.
+        """
+        try:
+            head = jwt.get_unverified_header(token)
+            key = await self._key(str(head.get("kid", "")))
+            claims = jwt.decode(
+                token,
+                key,
+                algorithms=self.algorithms,
+                issuer=self.issuer,
+                audience=self.audience,
+                leeway=LEEWAY_S,
+                options={"require": ["exp", "iss", "aud", self.owner_claim]},
+            )
+        except (jwt.PyJWTError, ValueError, OSError) as error:
+            raise TokenRefused(type(error).__name__) from None
+        return self._claims(claims)
+
+    def _claims(self, claims: dict[str, Any]) -> Claims:
+        owner = claims[self.owner_claim]
+        if not isinstance(owner, str) or not NAME_PATTERN.fullmatch(owner):
+            raise TokenRefused(self.owner_claim)
+        given = claims.get(self.scope_claim, [])
+        words = given.split() if isinstance(given, str) else given
+        named = {str(word) for word in words} if isinstance(words, list) else set()
+        scopes = frozenset(scope for scope in Scope if scope.value in named)
+        return Claims(owner, scopes)
+
+    async def _key(self, key_id: str) -> jwt.PyJWK:
+        async with self._lock:
+            age = time.monotonic() - self._read_at
+            if age > KEYS_KEPT_S or (key_id not in self._keys and age > UNKNOWN_KEY_WAIT_S):
+                self._keys = await asyncio.to_thread(self._read)
+                self._read_at = time.monotonic()
+        if key_id not in self._keys:
+            raise TokenRefused("kid")
+        return self._keys[key_id]
+
+    def _read(self) -> dict[str, jwt.PyJWK]:
+        if self.source.startswith("https:"):
+            client = jwt.PyJWKClient(self.source, timeout=FETCH_TIMEOUT_S, cache_jwk_set=False)
+            found = client.get_jwk_set()
+        else:
+            found = jwt.PyJWKSet.from_json(Path(self.source).read_text())
+        return {key.key_id or "": key for key in found.keys}
