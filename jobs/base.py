@@ -24,6 +24,9 @@ they come back to the workflow, where ``JobWorkflow.step`` runs the step again w
 attempt. The last name is the server's spelling of a lost heartbeat.
 """
 
+MEMO_NOTE: Final = "note"
+"""Memo field in which a workflow says something that its log shall tell."""
+
 
 class Queue(StrEnum):
     """The task queues; limits and slots are per queue."""

@@ -4,6 +4,7 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, CancelledError, is_cancelled_exception
 
 from activities.imports import ImportActivities
+from jobs.base import MEMO_NOTE
 from jobs.errors import PoisonJob
 from jobs.imports import (
     FINISH,
@@ -55,6 +56,7 @@ class ImportDataWorkflow(JobWorkflow):
                     f"stopped after row {position.read:,} of {plan.layout.rows:,}; the same input "
                     "under the same id goes on there"
                 )
+                workflow.upsert_memo({MEMO_NOTE: msg})
                 raise CancelledError(msg) from error
             else:
                 return

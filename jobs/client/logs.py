@@ -8,7 +8,7 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import Client
 
-from jobs.base import Contract
+from jobs.base import MEMO_NOTE, Contract
 from jobs.client.connection import translated_errors
 from jobs.client.reading import decode, failure, instant
 
@@ -55,8 +55,16 @@ class Teller:
         name = EventType.Name(event.event_type).removeprefix("EVENT_TYPE_").lower()
         if name.startswith("activity_task_"):
             return self._tell_step(name, event)
-        line = await self._tell_job(name, event)
+        tell = self._tell_note if name == "workflow_properties_modified" else self._tell_job
+        line = await tell(name, event)
         return [line] if line else []
+
+    async def _tell_note(self, _: str, event: HistoryEvent) -> LogLine | None:
+        fields = event.workflow_properties_modified_event_attributes.upserted_memo.fields
+        if MEMO_NOTE not in fields:
+            return None
+        note = await decode(self._client, [fields[MEMO_NOTE]])
+        return LogLine(at=instant(event.event_time), level=Level.WARNING, text=str(note))
 
     async def _tell_job(self, name: str, event: HistoryEvent) -> LogLine | None:
         at = instant(event.event_time)

@@ -18,6 +18,7 @@ from activities.imports import ImportActivities
 from adapters.database import Database, migrate
 from adapters.database.transfers import Imports
 from adapters.transfers import SourceFiles
+from jobs.client.logs import logs
 from jobs.errors import PoisonJob
 from jobs.imports import (
     LOAD,
@@ -127,6 +128,8 @@ async def test_a_cancelled_import_stops_after_a_chunk_and_goes_on_when_submitted
     stopped = await ledger.position(unique)
     assert stopped is not None
     assert len(await importing.rows("customers")) == stopped.read < 10_000
+    told = [line.text async for line in logs(client, unique)]
+    assert any(text.startswith(f"stopped after row {stopped.read:,} of 10,000") for text in told)
 
     async with working(client, unique, importing.steps.all()):
         result = await run(client, unique)
