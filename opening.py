@@ -13,6 +13,7 @@ from temporalio.client import Client
 from adapters.database import Database, migrate, pending
 from adapters.database.webhooks.deliveries import DeliveryLog
 from adapters.database.webhooks.endpoints import Endpoints
+from adapters.database.webhooks.events import Events
 from adapters.database.webhooks.inbound import InboundEvents
 from adapters.http import WebhookSender
 from adapters.imaging.pool import ImagePool
@@ -150,6 +151,7 @@ def open_endpoint_desk(settings: Settings, database: Database, temporal: Client)
     return EndpointDesk(
         temporal=temporal,
         endpoints=Endpoints(database, box),
+        events=Events(database),
         deliveries=DeliveryLog(database, box),
         allow_http=settings.webhook_allow_http,
         allow_ports=settings.webhook_allow_ports,

@@ -16,7 +16,6 @@ from jobs.events import (
     EventRecord,
     Fanout,
     Publication,
-    PublishEvent,
     canonical,
     full_body,
     payload_key,
@@ -78,6 +77,7 @@ class EventActivities:
         clock, event = ServerClock(), publication.event
         targets = await self.log.select(publication.owner, event.event_type, event.endpoint_ids)
         report(1, 2, message=f"{len(targets)} endpoints")
+        key = await self._payload_key(publication, targets)
         record = EventRecord(
             id=publication.event_id,
             owner=publication.owner,
@@ -86,33 +86,33 @@ class EventActivities:
             full_body=None
             if event.payload is None
             else full_body(event.event_type, publication.occurred_at, event.payload),
-            thin_body=await self._thin_body(publication, targets),
+            thin_body=None if key is None else await self._thin_body(publication, key),
+            payload_key=key,
         )
         return await self.log.record(record, targets, clock.now())
 
-    async def _thin_body(
+    async def _payload_key(
         self, publication: Publication, targets: Sequence[Endpoint]
-    ) -> bytes | None:
+    ) -> str | None:
+        """Return where the data lie for receivers that fetch them; None if none does."""
         event = publication.event
-        wanted = any(endpoint.format is PayloadFormat.THIN for endpoint in targets)
-        if event.payload is not None and not wanted:
-            return None
-        key = await self._payload_key(publication.event_id, event)
-        link = await self.files.download_url(key, LINK_LIFETIME)
-        own = f"{self.public_url.rstrip('/')}/v1/events/{publication.event_id}/payload"
-        return thin_body(
-            publication.event_id, event.event_type, publication.occurred_at, link or own
-        )
-
-    async def _payload_key(self, event_id: str, event: PublishEvent) -> str:
         if event.payload_ref is not None:
             if await self.files.stat(event.payload_ref) is None:
                 msg = "payload_ref: there is no such object in storage"
                 raise EventPayloadMissing(msg)
             return event.payload_ref
-        key = payload_key(event_id)
+        if not any(endpoint.format is PayloadFormat.THIN for endpoint in targets):
+            return None
+        key = payload_key(publication.event_id)
         await self.files.put(key, canonical(event.payload), create=True)
         return key
+
+    async def _thin_body(self, publication: Publication, key: str) -> bytes:
+        link = await self.files.download_url(key, LINK_LIFETIME)
+        own = f"{self.public_url.rstrip('/')}/v1/events/{publication.event_id}/payload"
+        return thin_body(
+            publication.event_id, publication.event.event_type, publication.occurred_at, link or own
+        )
 
     def all(self) -> Sequence[Callable[..., object]]:
         """Every step, for the worker to register."""

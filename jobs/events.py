@@ -120,6 +120,8 @@ class EventRecord:
     """Null where the data are in storage only."""
     thin_body: bytes | None
     """Null where no endpoint wants it."""
+    payload_key: str | None = None
+    """Where the data lie for receivers that fetch them."""
 
 
 def message_id(job_id: str) -> str:

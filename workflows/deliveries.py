@@ -139,7 +139,8 @@ class DeliverWebhookWorkflow(JobWorkflow):
             )
             try:
                 outcome = await asyncio.shield(self._attempt)
-                self._forced = False  # the attempt asked for has just been made
+                if attempt.forced and outcome.repeated:
+                    self._forced = True  # the wish came as this attempt ended: it means the next
                 return outcome
             except PoisonJob as lost:
                 return self._lost(lost, then)

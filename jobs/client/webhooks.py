@@ -29,6 +29,7 @@ from jobs.endpoints import (
     MAX_ENDPOINTS,
     ROTATION_OVERLAP,
     Endpoint,
+    EndpointOptions,
     EndpointState,
     NewEndpoint,
     check_url,
@@ -85,12 +86,24 @@ class EndpointStore(Protocol):
         """Pause, disable or enable."""
         ...
 
+    async def set_options(self, endpoint_id: str, options: EndpointOptions) -> None:
+        """Replace an endpoint's options."""
+        ...
+
     async def rotate(self, endpoint_id: str, key: str, previous_until: datetime) -> None:
         """Sign with a new key, and for a time with the old one too."""
         ...
 
     async def remove(self, endpoint_id: str) -> None:
         """Forget an endpoint."""
+        ...
+
+
+class EventStore(Protocol):
+    """What is needed from the log of published events."""
+
+    async def payload_of(self, owner: str, event_id: str) -> str | None:
+        """Return where the data of an event of the owner's lie, if they lie in storage."""
         ...
 
 
@@ -138,6 +151,7 @@ class EndpointDesk:
 
     temporal: Client
     endpoints: EndpointStore
+    events: EventStore
     deliveries: DeliveryStore
     allow_http: bool = False
     allow_ports: bool = False
@@ -170,6 +184,35 @@ class EndpointDesk:
         if endpoint is None:
             raise EndpointNotFoundError("endpoint", endpoint_id)
         return endpoint
+
+    async def change(self, owner: str, endpoint_id: str, data: Mapping[str, Any]) -> Endpoint:
+        """Change options of an endpoint; what ``data`` doesn't name stays.
+
+        URL, headers and signature stay for good: register another endpoint for others.
+
+        Raises:
+            EndpointNotFoundError: There is no such endpoint of the owner's.
+            InvalidInputError: A field is wrong.
+        """
+        endpoint = await self.show(owner, endpoint_id)
+        present = endpoint.model_dump(include=set(EndpointOptions.model_fields))
+        if "algorithm" in data:
+            problem = Problem("algorithm", "can't be changed: register another endpoint")
+            raise InvalidInputError([problem])
+        options = validation.validate(EndpointOptions, {**present, **data})
+        await self.endpoints.set_options(endpoint_id, options)
+        return await self.show(owner, endpoint_id)
+
+    async def payload_key(self, owner: str, event_id: str) -> str:
+        """Return where the data of a thin event lie, for the door that its link leads to.
+
+        Raises:
+            EndpointNotFoundError: There is no such event of the owner's, or it had no link.
+        """
+        key = await self.events.payload_of(owner, event_id)
+        if key is None:
+            raise EndpointNotFoundError("event", event_id)
+        return key
 
     async def enable(self, owner: str, endpoint_id: str) -> Endpoint:
         """Deliver again; what was missed is replayed on request."""
@@ -250,8 +293,12 @@ class EndpointDesk:
             msg = f"delivery {delivery_id!r} is {delivery.state}; replay it instead"
             raise ConflictError(msg)
         handle = self.temporal.get_workflow_handle(delivery_id)
-        with translated_errors(delivery_id):
-            await handle.execute_update(name, rpc_timeout=RPC_TIMEOUT)
+        try:
+            with translated_errors(delivery_id):
+                await handle.execute_update(name, rpc_timeout=RPC_TIMEOUT)
+        except JobNotFoundError:
+            msg = f"delivery {delivery_id!r} has just ended, or its job was terminated"
+            raise ConflictError(msg) from None
 
     async def replayable(
         self, owner: str, endpoint_id: str, wanted: ReplayFilter

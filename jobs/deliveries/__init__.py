@@ -135,6 +135,8 @@ class AttemptOutcome(Contract):
     error_type: str | None = None
     next_attempt_at: datetime | None = None
     notify: "Notice | None" = None
+    repeated: bool = False
+    """Told again, of an attempt that was recorded before."""
 
 
 class NoticeKind(StrEnum):

@@ -36,6 +36,7 @@ def upgrade() -> None:
         sa.Column("occurred_at", sa.BigInteger, nullable=False),
         sa.Column("full_body", sa.LargeBinary),
         sa.Column("thin_body", sa.LargeBinary),
+        sa.Column("payload_key", sa.Text),
         sa.Column("created_at", sa.BigInteger, nullable=False),
     )
     op.create_index("ix_webhook_events_created_at", "webhook_events", ["created_at"])

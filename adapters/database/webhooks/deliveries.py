@@ -340,7 +340,9 @@ async def _outcome(connection: AsyncConnection, attempt: Attempt) -> AttemptOutc
     """Return what the attempt came to, if it was made before."""
     query = select(attempts.c.outcome).where(_is(attempt), attempts.c.sending.is_(False))
     stored = (await connection.execute(query)).scalar()
-    return None if stored is None else AttemptOutcome.model_validate_json(stored)
+    if stored is None:
+        return None
+    return AttemptOutcome.model_validate_json(stored).model_copy(update={"repeated": True})
 
 
 async def _in_flight(connection: AsyncConnection, attempt: Attempt, now: datetime) -> int:

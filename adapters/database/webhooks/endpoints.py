@@ -89,6 +89,12 @@ class Endpoints:
         async with self.database.begin() as connection:
             await connection.execute(change)
 
+    async def set_options(self, endpoint_id: str, options: EndpointOptions) -> None:
+        """Replace an endpoint's options."""
+        change = update(endpoints).where(endpoints.c.id == endpoint_id)
+        async with self.database.begin() as connection:
+            await connection.execute(change.values(options=options.model_dump_json()))
+
     async def rotate(self, endpoint_id: str, key: str, previous_until: datetime) -> None:
         """Sign with ``key``, and with the present key too until ``previous_until``."""
         change = (

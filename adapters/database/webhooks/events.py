@@ -14,7 +14,7 @@ from adapters.database.webhooks.endpoints import read_endpoint
 from adapters.database.webhooks.tables import deliveries, endpoints, events
 from jobs.deliveries import MAX_ORDERED_QUEUE, DeliveryState
 from jobs.endpoints import Endpoint, EndpointState, subscribes
-from jobs.events import EventRecord, Fanout, Target, payload_key
+from jobs.events import EventRecord, Fanout, Target
 from jobs.webhooks.stored import Pruned
 
 OPEN: Final = (DeliveryState.PENDING, DeliveryState.DELIVERING, DeliveryState.WAITING)
@@ -58,6 +58,7 @@ class Events:
                     occurred_at=to_micros(event.occurred_at),
                     full_body=event.full_body,
                     thin_body=event.thin_body,
+                    payload_key=event.payload_key,
                     created_at=to_micros(now),
                 )
                 .on_conflict_do_nothing()
@@ -91,20 +92,20 @@ class Events:
             refused=len(full),
         )
 
-    async def owner_of(self, event_id: str) -> str | None:
-        """Return whose event that is, or None where it is unknown or pruned."""
-        query = select(events.c.owner).where(events.c.id == event_id)
+    async def payload_of(self, owner: str, event_id: str) -> str | None:
+        """Return where the data of an event of ``owner``'s lie, if they lie in storage."""
+        query = select(events.c.payload_key).where(events.c.id == event_id, events.c.owner == owner)
         async with self.database.snapshot() as connection:
-            owner: str | None = (await connection.execute(query)).scalar()
-        return owner
+            key: str | None = (await connection.execute(query)).scalar()
+        return key
 
     async def prune(self, before: datetime) -> Pruned:
         """Delete events from before that instant, with their deliveries and attempts."""
         old = events.c.created_at < to_micros(before)
-        both = (events.c.full_body.is_not(None), events.c.thin_body.is_not(None))
+        ours = (events.c.full_body.is_not(None), events.c.payload_key.is_not(None))
         async with self.database.begin() as connection:
-            stored = await connection.execute(select(events.c.id).where(old, *both))
-            keys = [payload_key(event_id) for event_id in stored.scalars()]
+            stored = await connection.execute(select(events.c.payload_key).where(old, *ours))
+            keys = [str(key) for key in stored.scalars()]
             gone = await connection.execute(delete(events).where(old))
         return Pruned(gone.rowcount, keys)
 

@@ -48,6 +48,7 @@ events: Final = Table(
     Column("occurred_at", BigInteger, nullable=False),
     Column("full_body", LargeBinary),
     Column("thin_body", LargeBinary),
+    Column("payload_key", Text),
     Column("created_at", BigInteger, nullable=False),
     Index("ix_webhook_events_created_at", "created_at"),
 )
