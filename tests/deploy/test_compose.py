@@ -78,10 +78,10 @@ def worker_environment(config: Mapping[str, Any]) -> dict[str, str]:
     [
         (
             "core",
-            {"postgres", "temporal", "temporal-ui", "worker", "worker-images", "worker-data"}
+            {"postgres", "temporal", "temporal-ui", "api", "worker", "worker-images", "worker-data"}
             | ONE_SHOT,
         ),
-        ("workers", {"setup", "worker", "worker-images", "worker-data"}),
+        ("workers", {"setup", "api", "worker", "worker-images", "worker-data"}),
         ("mail", {"mail"}),
         ("s3", {"s3"}),
     ],

@@ -60,8 +60,9 @@ def test_every_queue_has_workers_that_scale_by_its_backlog_and_survive_a_drain(
     manifests: list[Manifest],
 ) -> None:
     workers = {f"worker-{queue}": queue for queue in Queue}
-    for kind in ("Deployment", "ScaledObject", "PodDisruptionBudget"):
-        assert set(of(kind, manifests)) == set(workers)
+    assert set(of("ScaledObject", manifests)) == set(workers)
+    for kind in ("Deployment", "PodDisruptionBudget"):
+        assert set(of(kind, manifests)) == {"api", *workers}
     server = next(iter(of("ConfigMap", manifests).values()))["data"]
     for name, scaler in of("ScaledObject", manifests).items():
         trigger = scaler["spec"]["triggers"][0]["metadata"]
@@ -71,7 +72,17 @@ def test_every_queue_has_workers_that_scale_by_its_backlog_and_survive_a_drain(
     for name, budget in of("PodDisruptionBudget", manifests).items():
         labels = of("Deployment", manifests)[name]["spec"]["template"]["metadata"]["labels"]
         assert budget["spec"]["selector"]["matchLabels"] == labels
-        assert labels["conveyor/queue"] == workers[name]
+        assert labels.get("conveyor/queue") == workers.get(name)
+
+
+def test_the_api_is_served_by_its_pods_alone(manifests: list[Manifest]) -> None:
+    chosen = of("Service", manifests)["api"]["spec"]["selector"].items()
+    served = {
+        name
+        for name, deployment in of("Deployment", manifests).items()
+        if chosen <= deployment["spec"]["template"]["metadata"]["labels"].items()
+    }
+    assert served == {"api"}
 
 
 def test_every_setting_of_the_manifests_is_known(manifests: list[Manifest]) -> None:
