@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-PACKED = ("activities", "adapters", "cli", "jobs", "migrations", "templates", "workflows")
+PACKED = ("activities", "adapters", "api", "cli", "jobs", "migrations", "templates", "workflows")
 IGNORED = {"__pycache__", ".gitignore"}
 
 
