@@ -104,7 +104,7 @@ def _packed(raw: IO[bytes], compression: Compression) -> IO[bytes]:
             try:
                 import zstandard
             except ImportError:
-                msg = "zstd needs zstandard: install conveyor-jobs[zstd] on the workers"
+                msg = "zstd needs zstandard: pip install zstandard on the workers"
                 raise ExportUnsupported(msg) from None
             packer = zstandard.ZstdCompressor(level=ZSTD_LEVEL, write_checksum=True)
             return packer.stream_writer(raw, closefd=False)
@@ -118,7 +118,7 @@ class ParquetWriter:
             import pyarrow as pa  # type: ignore[import-untyped]  # an extra, without types
             import pyarrow.parquet as pq  # type: ignore[import-untyped]  # as above
         except ImportError:
-            msg = "Parquet needs pyarrow: install conveyor-jobs[parquet] on the workers"
+            msg = "Parquet needs pyarrow: pip install pyarrow on the workers"
             raise ExportUnsupported(msg) from None
         self._pa = pa
         self._columns = QUERIES[job.query].columns

@@ -38,7 +38,7 @@ def main(source: str, target: str, mark: str) -> int:
         import pyarrow as pa  # type: ignore[import-untyped]  # an extra, without types
         import pyarrow.parquet as pq  # type: ignore[import-untyped]  # as above
     except ImportError:
-        sys.stderr.write("Parquet needs pyarrow: install conveyor-jobs[parquet] on the workers")
+        sys.stderr.write("Parquet needs pyarrow: pip install pyarrow on the workers")
         return NOT_INSTALLED
     try:
         with pq.ParquetFile(source, memory_map=True) as file:
