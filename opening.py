@@ -64,7 +64,7 @@ async def open_adapters(
     async with AsyncExitStack() as stack:
         database = open_database(settings)
         stack.push_async_callback(database.close)
-        mailer = open_mailer(**settings.mailer_options, connections=emails_at_once)
+        mailer = open_configured_mailer(settings, connections=emails_at_once)
         stack.push_async_callback(mailer.close)
         pool = ImagePool(
             processes=images_at_once,
@@ -99,7 +99,13 @@ async def require_migrations(settings: Settings) -> None:
     if settings.database_url is None:
         settings.data_dir.mkdir(parents=True, exist_ok=True)
         await migrate(settings.database)
-    elif missing := await pending(settings.database):
+        return
+    try:
+        missing = await pending(settings.database)
+    except ValueError as error:
+        msg = f"CONVEYOR_DATABASE_URL: {error}"
+        raise SettingsError(msg) from None
+    if missing:
         msg = (
             f"CONVEYOR_DATABASE_URL: the database lacks {len(missing)} migrations "
             f"({', '.join(missing)}): run `python starter.py setup`"
@@ -122,6 +128,15 @@ def open_storage(settings: Settings) -> Storage:
         return Storage.open(settings.storage, **settings.storage_options)
     except ValueError as error:
         msg = f"CONVEYOR_STORAGE_URL: {error}"
+        raise SettingsError(msg) from None
+
+
+def open_configured_mailer(settings: Settings, *, connections: int) -> SmtpMailer | Outbox:
+    """Return what sends mails, as the settings say."""
+    try:
+        return open_mailer(**settings.mailer_options, connections=connections)
+    except (ValueError, OSError) as error:
+        msg = f"CONVEYOR_SMTP_URL: {error}"
         raise SettingsError(msg) from None
 
 

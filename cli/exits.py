@@ -41,10 +41,11 @@ def run_to_exit(command: Callable[[], object]) -> NoReturn:
     Ends by ``os._exit``: at a normal exit the Temporal SDK's native threads can abort the process
     after all its work is done (seen in 1 of 30 runs on Python 3.11), and the code would lie.
     """
-    leave(_code_of(command))
+    leave(code_of(command))
 
 
-def _code_of(command: Callable[[], object]) -> int:
+def code_of(command: Callable[[], object]) -> int:
+    """Run ``command``, say what went wrong, and return the exit code for it."""
     try:
         command()
     except SystemExit as leaving:

@@ -53,7 +53,7 @@ def fingerprint(value: Contract) -> str:
 def nearest(name: str, known: Sequence[str]) -> str:
     """Return ``did you mean 'X'?`` for the closest known name, else the list of them."""
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
-    return f"did you mean {near[0]!r}?" if near else f"known are: {', '.join(sorted(known))}"
+    return f"did you mean {str(near[0])!r}?" if near else f"known are: {', '.join(sorted(known))}"
 
 
 def redact(model: type[Contract], data: Mapping[str, Any]) -> dict[str, Any]:

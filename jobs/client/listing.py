@@ -263,7 +263,7 @@ async def _superseded(client: Client, infos: Sequence[WorkflowExecutionInfo]) ->
 
 def _token(cursor: str | None) -> bytes:
     try:
-        return base64.urlsafe_b64decode(cursor) if cursor else b""
+        return base64.b64decode(cursor, altchars=b"-_", validate=True) if cursor else b""
     except (binascii.Error, ValueError):
         problem = Problem("cursor", "use the next_cursor of an earlier answer as it is")
         raise InvalidInputError([problem]) from None

@@ -318,9 +318,10 @@ async def test_a_filter_can_not_become_a_query(jobs: JobClient, wanted: JobFilte
         await jobs.list(wanted)
 
 
-async def test_a_forged_cursor_is_refused(jobs: JobClient) -> None:
+@pytest.mark.parametrize("cursor", ["€€€", "%%%", "a b"])
+async def test_a_forged_cursor_is_refused(jobs: JobClient, cursor: str) -> None:
     with pytest.raises(InvalidInputError, match="cursor"):
-        await jobs.list(cursor="€€€")
+        await jobs.list(cursor=cursor)
 
 
 async def test_jobs_are_counted_by_state_and_error(

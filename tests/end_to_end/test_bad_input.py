@@ -1,0 +1,159 @@
+"""Whatever is wrong is said in one clear message, with a true exit code, before anything starts."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tests.end_to_end.installation import ROOT, Answer, Installation
+
+WELCOME = ("template=welcome", "to=ada@example.com", "data.name=Ada")
+IMAGE = ("source=uploads/x.jpg",)
+RESIZE = json.dumps([{"type": "resize", "width": 8}])
+
+WRONG_SUBMISSIONS = (
+    (("emial", *WELCOME), "kind: no kind 'emial'; did you mean 'email'?"),
+    (("email", "template=wellcome", *WELCOME[1:]), r"template: .*welcome"),
+    (("email", *WELCOME, "datta.name=x"), "datta: no such field; did you mean 'data'?"),
+    (("email", *WELCOME[:2], "data.nme=x"), "data.nme: "),
+    (("email", *WELCOME[1:]), "template: is required"),
+    (("email", "template=welcome", "to=nobody", "data.name=Ada"), "to: "),
+    (("email", *WELCOME, "user_id=ada"), r"(to|user_id)"),
+    (("email", *WELCOME, "expires_at=tomorrow"), "expires_at: "),
+    (("email", *WELCOME, "--id", "a/b"), "id: 'a/b': use letters"),
+    (("email", *WELCOME, "--priority", "9"), "priority: 9: use 1"),
+    (("email", *WELCOME, "--delay", "soon"), "delay: 'soon': write a span"),
+    (("email", *WELCOME, "--at", "2030-01-01"), "at: '2030-01-01': write a time with its offset"),
+    (("email", *WELCOME, "--on-conflict", "maybe"), "on-conflict: 'maybe': use existing"),
+    (("email", "template"), "'template': write FIELD=VALUE"),
+    (("email", "data:={broken"), "data: is no JSON"),
+    (("email", "--input", "missing.json"), "input: missing.json can't be read"),
+    (("image", *IMAGE), r"operations"),
+    (("image", *IMAGE, "operations:=[]"), r"operations"),
+    (("image", *IMAGE, 'operations:=[{"type":"resize"}]'), r"operations\.0.*width"),
+    (("image", *IMAGE, 'operations:=[{"type":"resize","widht":3}]'), "did you mean 'width'"),
+    (("image", *IMAGE, 'operations:=[{"type":"shrink"}]'), r"operations\.0"),
+    (("image", "source=../etc/passwd", f"operations:={RESIZE}"), "source: "),
+    (("image", "source=@missing.jpg", f"operations:={RESIZE}"), "source: missing.jpg can't be"),
+)
+
+WRONG_COMMANDS = (
+    (("status", "nope"), 3, "no job 'nope'"),
+    (("logs", "nope"), 3, "no job 'nope'"),
+    (("result", "nope"), 3, "no job 'nope'"),
+    (("cancel", "nope"), 3, "no job 'nope'"),
+    (("outbox", "show", "nope"), 3, "no mail 'nope'"),
+    (("list", "--state", "runing"), 2, "no state 'runing'; did you mean 'running'?"),
+    (("list", "--kind", "emails"), 2, "no kind 'emails'; did you mean 'email'?"),
+    (("list", "--limit", "0"), 2, "limit: 0: use 1 to 1000"),
+    (("list", "--tag", "x"), 2, "tag: 'x': write K=V"),
+    (("list", "--since", "yesterday"), 2, "since: 'yesterday': write a"),
+    (("list", "--cursor", "€"), 2, "cursor: use the next_cursor"),
+    (("stats", "--by", "colour"), 2, "by: 'colour': use kind, state, error"),
+    (("submit",), 2, "Missing argument"),
+    (("frobnicate",), 2, "No such command"),
+)
+
+
+def run_all(installation: Installation, commands: list[tuple[str, ...]]) -> list[Answer]:
+    """Run many commands in one process, since each would take a second to start."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.end_to_end.commands"],
+        cwd=ROOT,
+        env=installation.environment({}),
+        input=json.dumps(commands),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    return [Answer(**answer) for answer in json.loads(done.stdout)]
+
+
+def test_a_wrong_submission_names_the_field_and_starts_nothing(
+    installation: Installation, unique: str
+) -> None:
+    tag = f"test={unique}"
+    commands = [("submit", *words, "--tag", tag) for words, _ in WRONG_SUBMISSIONS]
+    *answers, listed = run_all(installation, [*commands, ("list", "--tag", tag, "--json")])
+    for answer, (words, told) in zip(answers, WRONG_SUBMISSIONS, strict=True):
+        assert answer.code == 2, (words, answer)
+        assert re.search(told, answer.err), (words, answer.err)
+        assert "Traceback" not in answer.err
+    assert listed.json()["jobs"] == []
+
+
+def test_a_wrong_command_says_so(installation: Installation) -> None:
+    answers = run_all(installation, [words for words, _, _ in WRONG_COMMANDS])
+    for answer, (words, code, told) in zip(answers, WRONG_COMMANDS, strict=True):
+        assert answer.code == code, (words, answer)
+        assert told in " ".join(answer.err.split()), (words, answer.err)
+        assert "Traceback" not in answer.err
+
+
+def test_an_unreachable_server_is_named(installation: Installation) -> None:
+    answer = installation.run("status", "x", TEMPORAL_ADDRESS="127.0.0.1:1")
+    assert answer.code == 6
+    assert "no Temporal server answers at 127.0.0.1:1" in answer.err
+
+
+def test_a_misspelt_setting_stops_the_worker(installation: Installation) -> None:
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "worker.py"), "--check"],
+        cwd=installation.folder,
+        env=installation.environment({"CONVEYOR_SLOTSS": "emails=5"}),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "CONVEYOR_SLOTSS: no such setting; did you mean CONVEYOR_SLOTS?" in done.stderr
+
+
+def test_a_conflict_shows_both_fingerprints(installation: Installation, unique: str) -> None:
+    same = ("submit", "email", *WELCOME[:2])
+    first, other = run_all(
+        installation,
+        [(*same, "data.name=Ada", "--id", unique), (*same, "data.name=Eve", "--id", unique)],
+    )
+    assert (first.code, other.code) == (0, 7)
+    assert len(re.findall(r"\b[0-9a-f]{16}\b", other.err)) == 2
+
+
+def test_a_wait_that_ends_too_early_says_that_the_job_goes_on(installation: Installation) -> None:
+    answer = installation.run("submit", "email", *WELCOME, "--wait", "--timeout", "1s")
+    assert answer.code == 8
+    assert "it goes on" in answer.err
+
+
+@pytest.mark.slow
+def test_a_file_that_is_no_image_fails_the_job_at_the_first_attempt(
+    installation: Installation, tmp_path: Path
+) -> None:
+    page = tmp_path / "page.jpg"
+    page.write_text("<!doctype html><html></html>")
+    with installation.worker():
+        answer = installation.run(
+            "submit", "image", f"source=@{page}", f"operations:={RESIZE}", "--wait", "--json"
+        )
+    job = answer.json()
+    assert (answer.code, job["state"], job["attempts"]) == (4, "failed", 1)
+    assert "HTML" in job["error"]["message"]
+
+
+@pytest.mark.slow
+def test_exit_codes_are_true_run_after_run(installation: Installation) -> None:
+    runs = int(os.environ.get("TEST_EXIT_CODE_RUNS", "60"))
+    job_id = installation.submit("email", *WELCOME)
+    commands = (("status", job_id), ("status", "nope"), ("list", "--limit", "1"))
+    with ThreadPoolExecutor(2) as pool:
+        codes = list(
+            pool.map(lambda number: installation.run(*commands[number % 3]).code, range(runs))
+        )
+    assert codes == [(0, 3, 0)[number % 3] for number in range(runs)]
