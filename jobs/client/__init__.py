@@ -10,7 +10,7 @@ The command line and the HTTP API are thin over it; a rule that both need lives 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from temporalio.client import Client, WorkflowHistoryEventFilterType
@@ -18,7 +18,7 @@ from temporalio.client import Client, WorkflowHistoryEventFilterType
 from jobs import kinds, validation
 from jobs.access import COMMON_FILES, INTERNAL_KINDS, owned_key, stored_files, upload_prefix
 from jobs.base import JobKind
-from jobs.client import listing, reading, submission
+from jobs.client import listing, moving, reading, submission
 from jobs.client.connection import RPC_TIMEOUT, connect, translated_errors
 from jobs.client.following import Follower, Look
 from jobs.client.listing import Count, JobFilter, JobPage
@@ -153,7 +153,10 @@ class JobClient:
         Raises:
             WaitTimedOutError: It was not, ``within`` that time.
         """
-        await reading.describe(self.temporal, job_id, owner=self.owner)
+        if self.owner is None:
+            reading.check_id(job_id)
+        else:
+            await reading.describe(self.temporal, job_id, owner=self.owner)
         try:
             async with asyncio.timeout(within.total_seconds() if within else None):
                 while True:
@@ -249,6 +252,27 @@ class JobClient:
             raise ConflictError(msg)
         with translated_errors(job_id):
             await self.temporal.get_workflow_handle(job_id).cancel(rpc_timeout=RPC_TIMEOUT)
+
+    async def reschedule(self, job_id: str, at: datetime) -> JobStatus:
+        """Let a job that has not begun begin ``at`` another instant; no worker is needed.
+
+        Raises:
+            InvalidInputError: The instant has no offset, is past, or is over five years ahead.
+            ConflictError: The job has begun, or has ended.
+        """
+        description = await reading.describe(self.temporal, job_id, owner=self.owner)
+        await moving.move(self.temporal, description, at)
+        return await self.status(job_id)
+
+    async def promote(self, job_id: str) -> JobStatus:
+        """Let a job that has not begun begin now; no worker is needed to say so.
+
+        Raises:
+            ConflictError: The job has begun, or has ended.
+        """
+        description = await reading.describe(self.temporal, job_id, owner=self.owner)
+        await moving.move(self.temporal, description, None)
+        return await self.status(job_id)
 
     async def delete(self, job_id: str) -> None:
         """Forget a job that has ended: its history, input and result. Its files are the caller's.

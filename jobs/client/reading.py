@@ -54,6 +54,12 @@ COMPLETE_PERCENT: Final = 100.0
 WAITING_UNLIMITED: Final = 0
 
 
+def check_id(job_id: str) -> None:
+    """Raise ``JobNotFoundError`` for what can't be a job's id."""
+    if not JOB_ID_PATTERN.fullmatch(job_id):
+        raise JobNotFoundError(job_id)
+
+
 async def describe(
     client: Client, job_id: str, run_id: str = "", *, owner: str | None = None
 ) -> DescribeWorkflowExecutionResponse:
@@ -64,8 +70,7 @@ async def describe(
     Raises:
         JobNotFoundError: there is none, or with ``owner`` it is another's; both read the same.
     """
-    if not JOB_ID_PATTERN.fullmatch(job_id):
-        raise JobNotFoundError(job_id)
+    check_id(job_id)
     with translated_errors(job_id):
         description = await client.workflow_service.describe_workflow_execution(
             DescribeWorkflowExecutionRequest(
