@@ -3,7 +3,7 @@
 # the interpreter. Written for GNU make 3.81 and later, which macOS ships.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test test-fast lint format bench lock secrets image-check sbom audit clean
+.PHONY: help demo dev test test-fast lint format docs bench lock secrets image-check sbom audit clean
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -41,6 +41,12 @@ lint: $(READY) ## Check style, types, imports and that the locks fit pyproject.t
 format: $(READY) ## Lay out and sort the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: $(READY) ## Write the reference pages that are made from the code
+	@mkdir -p docs/reference
+	$(BIN)/python starter.py settings > docs/reference/settings.md
+	$(BIN)/python -m typer cli.app utils docs --name starter.py --title "Command line" \
+	  --output docs/reference/cli.md
 
 bench: $(READY) ## Measure side by side and print the ratios
 	$(BIN)/python -m bench

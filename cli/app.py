@@ -2,12 +2,13 @@
 
 import typer
 
-from cli import endpoints, exports, imports, receive, schedules
+from cli import endpoints, exports, imports, keys, outbox, receive, schedules
 from cli.demo import demo
 from cli.dev import dev
-from cli.jobs import cancel, logs, open_job, result, status
+from cli.jobs import cancel, logs, open_job, promote, reschedule, result, status
 from cli.kinds import show_kinds
 from cli.listing import list_jobs, stats
+from cli.reference import show_settings
 from cli.submit import submit
 from cli.system import health, setup
 
@@ -29,6 +30,8 @@ app.command("logs", rich_help_panel=WORK)(logs)
 app.command("result", rich_help_panel=WORK)(result)
 app.command("open", rich_help_panel=WORK)(open_job)
 app.command("cancel", rich_help_panel=WORK)(cancel)
+app.command("reschedule", rich_help_panel=WORK)(reschedule)
+app.command("promote", rich_help_panel=WORK)(promote)
 app.command("list", rich_help_panel=LOOK)(list_jobs)
 app.command("stats", rich_help_panel=LOOK)(stats)
 app.command("kinds", rich_help_panel=LOOK)(show_kinds)
@@ -37,8 +40,11 @@ app.add_typer(imports.app, name="imports", rich_help_panel=LOOK)
 app.add_typer(exports.app, name="exports", rich_help_panel=LOOK)
 app.add_typer(endpoints.app, name="endpoints", rich_help_panel=WORK)
 app.add_typer(receive.app, name="inbound", rich_help_panel=WORK)
+app.add_typer(outbox.app, name="outbox", rich_help_panel=LOOK)
+app.command("settings", rich_help_panel=RUN)(show_settings)
 app.command("health", rich_help_panel=RUN)(health)
 app.command("setup", rich_help_panel=RUN)(setup)
 app.command("demo", rich_help_panel=RUN)(demo)
 app.command("dev", rich_help_panel=RUN)(dev)
+app.add_typer(keys.app, name="keys", rich_help_panel=RUN)
 app.add_typer(schedules.app, name="schedules", rich_help_panel=RUN)

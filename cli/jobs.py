@@ -181,3 +181,35 @@ def cancel(
         return worst
 
     raise typer.Exit(run(command))
+
+
+def reschedule(
+    job_id: JobId,
+    at: Annotated[str, typer.Option(help="Begin then: 2027-01-31T09:00:00+01:00.")],
+    as_json: AsJson = False,
+) -> None:
+    """Let a job that has not begun begin at another time."""
+
+    async def command(session: Session) -> None:
+        from cli.parsing import parse_instant
+
+        job = await session.jobs.reschedule(job_id, parse_instant("at", at))
+        if as_json:
+            output.print_json(job)
+        else:
+            output.say(f"{job.id} begins {output.ago(job.scheduled_at)}")
+
+    run(command)
+
+
+def promote(job_id: JobId, as_json: AsJson = False) -> None:
+    """Let a job that has not begun begin now."""
+
+    async def command(session: Session) -> None:
+        job = await session.jobs.promote(job_id)
+        if as_json:
+            output.print_json(job)
+        else:
+            output.say(f"{job.id} begins now")
+
+    run(command)

@@ -190,6 +190,7 @@ def banner(
     kind_names = {
         queue: ", ".join(kind.name for kind in kinds.ALL if kind.queue is queue)
         for queue in options.queues
+        if any(kind.queue is queue for kind in kinds.ALL)
     }
     lines = [
         f"Conveyor {__version__} worker",

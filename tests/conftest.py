@@ -12,8 +12,10 @@ from temporalio.client import Client
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
+from adapters import devserver
 from jobs import attributes
 from jobs.converter import DATA_CONVERTER
+from tests.end_to_end.installation import Installation
 
 SERVER_OPTIONS = [
     option
@@ -31,7 +33,9 @@ HEARTBEAT_INTERVAL = timedelta(milliseconds=100)
 """How often progress reaches the server in tests."""
 
 RUNNER = SandboxedWorkflowRunner(
-    restrictions=SandboxRestrictions.default.with_passthrough_modules("jobs", "activities")
+    restrictions=SandboxRestrictions.default.with_passthrough_modules(
+        "jobs", "activities", "workflows.base"
+    )
 )
 """The sandbox as ``worker.py`` sets it up."""
 
@@ -84,3 +88,23 @@ def temporal(skipping_server: WorkflowEnvironment) -> Client:
 def unique() -> str:
     """A name that no other test uses, for job ids and task queues."""
     return f"t-{uuid.uuid4().hex[:12]}"
+
+
+@pytest.fixture(scope="session")
+async def shared_server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
+    """The address of an embedded server that this ring's tests share."""
+    folder = tmp_path_factory.mktemp("server")
+    async with await devserver.ensure(folder, port=0) as embedded:
+        yield embedded.server.address
+
+
+@pytest.fixture
+def installation(shared_server: str, tmp_path: Path) -> Installation:
+    """A data folder of the test's own, on the shared server."""
+    return Installation(tmp_path, {"TEMPORAL_ADDRESS": shared_server})
+
+
+@pytest.fixture
+def alone(tmp_path: Path) -> Installation:
+    """A data folder of the test's own, with no server but the one it starts."""
+    return Installation(tmp_path)

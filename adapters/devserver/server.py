@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 NAMESPACE: Final = "default"
 PORT_TRIES: Final = 5
 STOP_GRACE_S: Final = 10
-LEAST_RETENTION: Final = timedelta(hours=24)
+LEAST_RETENTION: Final = timedelta(days=7)
 CALL_TIMEOUT: Final = timedelta(seconds=5)
 
 
