@@ -11,10 +11,10 @@ HEAD = """# Settings
 Written by `python starter.py settings > docs/reference/settings.md`.
 
 The connection to Temporal is read from `TEMPORAL_ADDRESS`, `TEMPORAL_NAMESPACE`,
-`TEMPORAL_API_KEY`, `TEMPORAL_TLS_*` or a profile file, as the `temporal` command does; without them
-`worker.py` runs a server of its own. Everything else is a `CONVEYOR_*` variable. Each can be given
-as a file, whose path is then in `CONVEYOR_<NAME>_FILE`: for mounted secrets. A wrong or misspelt one
-stops the start.
+`TEMPORAL_API_KEY`, `TEMPORAL_TLS_*` or a profile file, as the `temporal` command does; without
+them `worker.py` runs a server of its own. Everything else is a `CONVEYOR_*` variable. Each can be
+given as a file, whose path is then in `CONVEYOR_<NAME>_FILE`: for mounted secrets. A wrong or
+misspelt one stops the start.
 
 | variable | default | meaning |
 | --- | --- | --- |
