@@ -10,8 +10,9 @@ from starlette.middleware.cors import CORSMiddleware
 
 from api import problems
 from api.limits import BULK_FACTOR, BodyLimits, SafeHeaders
+from api.metrics import Measured, Metrics
 from api.problems import ProblemDetails
-from api.routes import jobs, kinds
+from api.routes import endpoints, files, hooks, images, jobs, kinds, schedules, system
 from api.services import Services
 from jobs._version import __version__
 from settings import Settings
@@ -21,6 +22,18 @@ Durable background jobs. Submit one with `POST /v1/jobs`, follow it with `GET /v
 events, act on it. Every key belongs to an owner, who sees and acts on their own jobs only; what is
 another's is answered like what never was. Errors are problems (RFC 9457).
 """
+
+ROUTERS: Final = (
+    jobs.router,
+    jobs.stats,
+    images.router,
+    files.router,
+    kinds.router,
+    endpoints.router,
+    hooks.router,
+    schedules.router,
+    system.router,
+)
 
 OpenServices = Callable[[], AbstractAsyncContextManager[Services]]
 
@@ -32,6 +45,7 @@ def create_app(settings: Settings, open_services: OpenServices) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with open_services() as services:
             app.state.services = services
+            app.state.metrics.of_hub(services.hub)
             yield
 
     app = FastAPI(
@@ -43,8 +57,9 @@ def create_app(settings: Settings, open_services: OpenServices) -> FastAPI:
         redoc_url=None,
         openapi_url="/openapi.json",
     )
+    app.state.metrics = Metrics()
     problems.install(app)
-    for router in (jobs.router, jobs.stats, kinds.router):
+    for router in ROUTERS:
         app.include_router(router)
     _add_limits(app, settings)
     app.openapi = lambda: _description(app)  # type: ignore[method-assign] # FastAPI's own way
@@ -74,6 +89,7 @@ def _add_limits(app: FastAPI, settings: Settings) -> None:
             expose_headers=["Location", "ETag", "Link", "Retry-After", "Preference-Applied"],
             max_age=600,
         )  # fmt: skip
+    app.add_middleware(Measured, metrics=app.state.metrics)
 
 
 def _description(app: FastAPI) -> dict[str, Any]:

@@ -8,8 +8,7 @@ from typing import Any, Final
 
 import jwt
 
-from jobs.access import Scope
-from jobs.client.submission import NAME_PATTERN
+from jobs.access import OWNER_PATTERN, Scope
 
 KEYS_KEPT_S: Final = 300
 """How long the provider's keys are used before they are read anew."""
@@ -70,7 +69,7 @@ class TokenVerifier:
 
     def _claims(self, claims: dict[str, Any]) -> Claims:
         owner = claims[self.owner_claim]
-        if not isinstance(owner, str) or not NAME_PATTERN.fullmatch(owner):
+        if not isinstance(owner, str) or not OWNER_PATTERN.fullmatch(owner):
             raise TokenRefused(self.owner_claim)
         given = claims.get(self.scope_claim, [])
         words = given.split() if isinstance(given, str) else given

@@ -26,6 +26,7 @@ ID_ALPHABET: Final = "abcdefghijklmnopqrstuvwxyz0123456789"
 ID_LENGTH: Final = 12
 SECRET_BYTES: Final = 32
 OWNER_HASH_LENGTH: Final = 12
+OWNER_PATTERN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:\-@+]{0,63}")
 OWNED_KEY_PATTERN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:\-]{0,99}")
 
 INTERNAL_KINDS: Final = frozenset({"delivery", "webhook"})
@@ -92,6 +93,17 @@ def token_hash(text: str) -> str:
 def matches(text: str, kept: str) -> bool:
     """Tell whether ``text`` is the key of which ``kept`` is the hash, in constant time."""
     return hmac.compare_digest(token_hash(text).encode(), kept.encode())
+
+
+def check_owner(owner: str) -> None:
+    """Refuse what can be no owner.
+
+    Raises:
+        InvalidInputError: with the characters that can.
+    """
+    if not OWNER_PATTERN.fullmatch(owner):
+        message = f"{owner!r}: use letters, digits and '_.:-@+', at most 64 characters"
+        raise InvalidInputError([Problem("owner", message)])
 
 
 def owner_hash(owner: str) -> str:

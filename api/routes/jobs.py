@@ -13,9 +13,11 @@ from pydantic import BaseModel, Field, ValidationError
 from api import problems
 from api.access import Caller, Reader, Writer
 from api.answers import (
+    Body,
     BulkItem,
     Counts,
     IdempotencyKey,
+    Instant,
     JobId,
     JobList,
     Log,
@@ -456,6 +458,42 @@ async def cancel(caller: Writer, services: Open, job_id: JobId) -> Response:
     jobs = services.jobs_of(caller)
     await jobs.cancel(job_id)
     job = await jobs.status(job_id)
+    return job_answer(with_links(job, admin=caller.sees is None), 202)
+
+
+class NewTime(Body):
+    """When a job is to begin."""
+
+    at: Instant
+
+
+@router.post(
+    "/{job_id}/reschedule",
+    status_code=202,
+    response_model=None,
+    responses={
+        202: {"model": JobStatus, "description": "It begins then"},
+        **documented(400, 401, 403, 404, 409, 413, 415, 422, 503),
+    },
+)
+async def reschedule(caller: Writer, services: Open, job_id: JobId, when: NewTime) -> Response:
+    """Let a job that has not begun begin at another time."""
+    job = await services.jobs_of(caller).reschedule(job_id, when.at)
+    return job_answer(with_links(job, admin=caller.sees is None), 202)
+
+
+@router.post(
+    "/{job_id}/promote",
+    status_code=202,
+    response_model=None,
+    responses={
+        202: {"model": JobStatus, "description": "It begins now"},
+        **documented(401, 403, 404, 409, 422, 503),
+    },
+)
+async def promote(caller: Writer, services: Open, job_id: JobId) -> Response:
+    """Let a job that has not begun begin now."""
+    job = await services.jobs_of(caller).promote(job_id)
     return job_answer(with_links(job, admin=caller.sees is None), 202)
 
 
