@@ -10,7 +10,8 @@ from temporalio.client import Client
 
 from jobs.base import MEMO_NOTE, Contract
 from jobs.client.connection import translated_errors
-from jobs.client.reading import decode, failure, instant
+from jobs.client.reading import decode, describe, failure, instant
+from jobs.status import current_activity
 
 
 class Level(StrEnum):
@@ -40,6 +41,28 @@ async def logs(client: Client, job_id: str, *, follow: bool = False) -> AsyncIte
         async for event in handle.fetch_history_events(wait_new_event=follow):
             for line in await teller.tell(event):
                 yield line
+    if not follow and (due := await _next_attempt(client, job_id)) is not None:
+        yield due
+
+
+async def _next_attempt(client: Client, job_id: str) -> LogLine | None:
+    """Return why the current step waits for another attempt; the history tells it only later."""
+    pending = current_activity(await describe(client, job_id))
+    if pending is None or pending.attempt <= 1 or not pending.HasField("last_failure"):
+        return None
+    why = failure(pending.last_failure, retryable=True, attempt=None, at=None)
+    again = ""
+    if pending.HasField("next_attempt_schedule_time"):
+        again = (
+            f"; tried again at {instant(pending.next_attempt_schedule_time):%Y-%m-%d %H:%M:%S} UTC"
+        )
+    return LogLine(
+        at=instant(pending.last_attempt_complete_time),
+        level=Level.WARNING,
+        step=f"{pending.activity_id} {pending.activity_type.name}",
+        attempt=pending.attempt - 1,
+        text=f"failed: {why.type}: {why.message}{again}",
+    )
 
 
 class Teller:

@@ -239,6 +239,11 @@ async def test_a_transient_error_is_retried_and_shown_with_its_cause(
     assert job.next_attempt_at is not None
     wait = job.next_attempt_at - datetime.now(UTC)
     assert timedelta(minutes=50) < wait < timedelta(minutes=70)
+    last = [line async for line in jobs.logs(job.id)][-1]
+    assert last.text == (
+        "failed: NoteDelayed: the cabinet is locked; tried again at "
+        f"{job.next_attempt_at:%Y-%m-%d %H:%M:%S} UTC"
+    )
     assert working.reports.seen == []
 
 
