@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from starlette.middleware.cors import CORSMiddleware
 
-from api import problems
+from api import pages, problems
 from api.limits import BULK_FACTOR, BodyLimits, SafeHeaders
 from api.metrics import Measured, Metrics
 from api.problems import ProblemDetails
@@ -33,6 +33,7 @@ ROUTERS: Final = (
     hooks.router,
     schedules.router,
     system.router,
+    pages.router,
 )
 
 OpenServices = Callable[[], AbstractAsyncContextManager[Services]]
@@ -59,6 +60,7 @@ def create_app(settings: Settings, open_services: OpenServices) -> FastAPI:
     )
     app.state.metrics = Metrics()
     problems.install(app)
+    app.add_exception_handler(pages.NotSignedIn, pages.to_sign_in)
     for router in ROUTERS:
         app.include_router(router)
     _add_limits(app, settings)
@@ -74,7 +76,7 @@ def _add_limits(app: FastAPI, settings: Settings) -> None:
         larger={
             "/v1/jobs/bulk": settings.api_max_body * BULK_FACTOR,
             "/v1/images": settings.image_max_bytes + settings.api_max_body,
-            "/images": settings.image_max_bytes + settings.api_max_body,
+            "/pictures": settings.image_max_bytes + settings.api_max_body,
             "/v1/hooks/": max(largest_hook, settings.api_max_body),
         },
     )

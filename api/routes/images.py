@@ -94,7 +94,7 @@ async def upload(
             file = form.get("file")
             if not isinstance(file, UploadFile):
                 raise ApiError(422, "the form needs a field `file` with the picture")
-            pieces = _pieces_of(file)
+            pieces = pieces_of(file)
             record = await store_image(services, caller, file.filename or "", pieces)
     elif kind.startswith("image/") or kind == "application/octet-stream":
         async with aclosing(request.stream()) as pieces:
@@ -105,7 +105,8 @@ async def upload(
     return answer(await shown(services, record), 201, headers)
 
 
-async def _pieces_of(file: UploadFile) -> AsyncIterator[bytes]:
+async def pieces_of(file: UploadFile) -> AsyncIterator[bytes]:
+    """Yield the content of a form's file."""
     while piece := await file.read(PIECE_BYTES):
         yield piece
 

@@ -16,6 +16,7 @@ from jobs.errors import TransientError
 
 router = APIRouter(tags=["service"])
 
+POLICY: Final = "default-src 'none'; style-src 'self'; frame-ancestors 'none'; base-uri 'none'"
 HEALTH_TIMEOUT: Final = timedelta(seconds=2)
 
 
@@ -82,4 +83,5 @@ async def metrics(request: Request) -> Response:
 @router.get("/docs", include_in_schema=False)
 async def docs(request: Request) -> Response:
     """Show the description for people."""
-    return HTMLResponse(render(request.app.openapi()))
+    page = render(request.app.openapi())
+    return HTMLResponse(page, headers={"Content-Security-Policy": POLICY})

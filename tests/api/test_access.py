@@ -66,7 +66,7 @@ async def test_every_route_wants_a_key_and_says_the_same_to_all_who_have_none(ap
             assert answer.status_code == 401, (method, path)
         bodies = set()
         for shown in (expired, forged, "sk_short", "a.b.c", "é" * 20):
-            headers = {"Authorization": f"Bearer {shown}".encode()}
+            headers = {b"Authorization": f"Bearer {shown}".encode()}
             answer = await http.get("/v1/jobs", headers=headers)
             assert answer.status_code == 401
             assert answer.headers["www-authenticate"] == "Bearer"
@@ -127,10 +127,10 @@ async def test_another_owners_file_can_not_be_named_as_an_input(api: Api) -> Non
         assert (await ada.post("/v1/jobs", json=order)).status_code == 202
 
 
-@pytest.mark.parametrize("kind", ["delivery", "webhook"])
-async def test_kinds_of_the_service_itself_are_not_submitted(api: Api, kind: str) -> None:
+@pytest.mark.parametrize("name", ["delivery", "webhook"])
+async def test_kinds_of_the_service_itself_are_not_submitted(api: Api, name: str) -> None:
     async with api.as_owner("ada") as http:
-        answer = await http.post("/v1/jobs", json={"kind": kind, "input": {}})
+        answer = await http.post("/v1/jobs", json={"kind": name, "input": {}})
         assert answer.status_code == 422
         assert answer.json()["errors"][0]["pointer"] == "/kind"
 
