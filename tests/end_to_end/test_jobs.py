@@ -28,8 +28,10 @@ def test_a_mail_goes_from_the_command_line_into_the_outbox(installation: Install
             "submit", "email", "template=welcome", "to=ada@example.com", "data.name=Ada", "--wait"
         )
     assert answer.code == 0, answer.err
-    assert answer.json()["delivery"] == "sent"
-    (path,) = (installation.folder / "data" / "outbox").glob("*.eml")
+    receipt = answer.json()
+    assert receipt["delivery"] == "sent"
+    name = receipt["message_id"].strip("<>").partition(".job@")[0]
+    path = installation.folder / "data" / "outbox" / f"{name}.eml"
     mail = message_from_bytes(path.read_bytes(), policy=policy.default)
     assert mail["To"] == "ada@example.com"
     body = mail.get_body(("plain",))

@@ -1,0 +1,82 @@
+"""The worker as a process: its own server, its stop, its probes."""
+
+import json
+import os
+import signal
+import socket
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from tests.end_to_end.installation import Installation
+
+pytestmark = pytest.mark.slow
+
+WELCOME = ("template=welcome", "to=ada@example.com", "data.name=Ada")
+
+
+def server_of(installation: Installation) -> dict[str, object]:
+    """Return what the embedded server tells of itself."""
+    state = installation.folder / "data" / "temporal" / "server.json"
+    told: dict[str, object] = json.loads(state.read_text())
+    return told
+
+
+def free_port() -> int:
+    """Return a port that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def test_a_worker_brings_its_own_server_which_the_command_line_finds(alone: Installation) -> None:
+    with alone.worker() as worker:
+        assert "(embedded)" in worker.text()
+        answer = alone.run("submit", "email", *WELCOME, "--wait")
+        assert answer.code == 0, answer.err
+        assert alone.run("health").code == 0
+
+
+def test_jobs_survive_the_end_of_server_and_worker(alone: Installation) -> None:
+    with alone.worker("--queue", "images"):
+        waiting = alone.submit("email", *WELCOME)
+        os.kill(int(str(server_of(alone)["pid"])), signal.SIGKILL)
+        assert alone.until(waiting, "waiting")["state"] == "waiting"  # the server is started anew
+    with alone.worker():
+        assert alone.until(waiting, "completed")["attempts"] == 1
+
+
+def test_a_worker_told_to_stop_says_what_runs_and_loses_nothing(
+    installation: Installation, tmp_path: Path
+) -> None:
+    from PIL import Image
+
+    big = tmp_path / "big.png"
+    Image.effect_noise((3000, 3000), 80).save(big, compress_level=1)
+    operations = json.dumps([{"type": "blur", "radius": 50}] * 3)
+    job_id = installation.submit("image", f"source=@{big}", f"operations:={operations}")
+    with installation.worker() as worker:
+        installation.until(job_id, "running")
+        assert worker.stop() == 0
+        assert "stopping: " in worker.text()
+    with installation.worker():
+        assert installation.until(job_id, "completed")["attempts"] == 1
+
+
+def test_probes_tell_that_the_worker_lives_and_polls(installation: Installation) -> None:
+    port = free_port()
+    with installation.worker("--probe-port", str(port)):
+        for probe in ("livez", "readyz"):
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/{probe}") as answer:
+                assert answer.status == 200
+
+
+def test_a_draining_worker_leaves_when_no_job_is_due(installation: Installation) -> None:
+    job_id = installation.submit("email", *WELCOME)
+    later = installation.submit("email", *WELCOME, "--delay", "1h")
+    with installation.worker("--drain", "--queue", "emails") as worker:
+        assert worker.process.wait(timeout=60) == 0
+    assert installation.status(job_id)["state"] == "completed"
+    assert installation.status(later)["state"] == "scheduled"
