@@ -270,7 +270,7 @@ def build_workers(
             ],
             workflow_runner=SandboxedWorkflowRunner(
                 restrictions=SandboxRestrictions.default.with_passthrough_modules(
-                    "jobs", "activities"
+                    "jobs", "activities", "workflows.base"
                 )
             ),
             interceptors=[steps, FinalFailureInterceptor()],

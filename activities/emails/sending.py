@@ -58,6 +58,8 @@ class Claim:
     """The hold of this attempt on its message, once it has it."""
 
     entry: LedgerEntry | None = None
+    begun: bool = False
+    """Whether the ledger was asked for it: it may be ours from then on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,7 +207,7 @@ class EmailActivities:
         try:
             return await asyncio.shield(sending)
         except asyncio.CancelledError:
-            if claim.entry is not None:
+            if claim.begun:
                 await asyncio.wait({sending}, timeout=self.last_words_s)
             sending.cancel()
             await asyncio.wait({sending})
@@ -232,6 +234,7 @@ class EmailActivities:
         about = {"address_hash": draft.address_hash, "template": letter.template}
 
         async def claim_message() -> None:
+            claim.begun = True
             claim.entry = await self.ledger.claim(fresh, seen=seen, **about)
             if claim.entry is None:
                 msg = "another attempt of this job is sending the message"

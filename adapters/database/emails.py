@@ -119,7 +119,7 @@ class EmailLedger:
         """
         now = to_micros(datetime.now(UTC))
         values = {"the_key": key, "the_hash": address_hash, "now": now}
-        async with self.database.snapshot() as connection:
+        async with self.database.read() as connection:
             rows = (await connection.execute(_STANDING, values)).all()
         return Standing(
             entry=_entry(rows[0]) if rows[0].key is not None else None,
@@ -157,7 +157,7 @@ class EmailLedger:
                 "message_id": claimed.message_id,
                 "updated_at": to_micros(now),
             }
-        async with self.database.begin() as connection:
+        async with self.database.write() as connection:
             result = await connection.execute(statement, values)
         return claimed if result.rowcount == 1 else None
 
@@ -178,6 +178,10 @@ class EmailLedger:
             "error": entry.error,
             "updated_at": to_micros(now),
         }
+        if suppress is None:
+            async with self.database.write() as connection:
+                await connection.execute(_SETTLE, values)
+            return
         async with self.database.begin() as connection:
             await connection.execute(_SETTLE, values)
             await self._suppress_bounced(connection, suppress, entry)
