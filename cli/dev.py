@@ -35,30 +35,60 @@ async def _run() -> None:
         stack.callback(keeper.cancel)
         catcher = catch_mail(outbox, on_mail=lambda name: _say_mail(outbox, name))
         smtp_url = await stack.enter_async_context(catcher)
-        log = settings.data_dir / "worker.log"
+        log, api_log = settings.data_dir / "worker.log", settings.data_dir / "api.log"
+        environ = {
+            **os.environ,
+            "TEMPORAL_ADDRESS": server.server.address,
+            "CONVEYOR_SMTP_URL": smtp_url,
+            "CONVEYOR_TEMPORAL_UI_URL": settings.temporal_ui_url or server.server.ui,
+        }
         worker = await stack.enter_async_context(
-            process(
-                "worker.py",
-                log=log,
-                ready="ready",
-                environment={
-                    **os.environ,
-                    "TEMPORAL_ADDRESS": server.server.address,
-                    "CONVEYOR_SMTP_URL": smtp_url,
-                },
-            )
+            process("worker.py", log=log, ready="ready", environment=environ)
         )
-        output.say(_links(server.server.address, server.server.ui, settings.outbox, log))
-        waits = {asyncio.create_task(stop.wait()), asyncio.create_task(worker.wait())}
+        port = str(_port_of(settings.public_url))
+        api = await stack.enter_async_context(
+            process("-m", "api", "--port", port, log=api_log, ready="ready", environment=environ)
+        )
+        page = _served_at(api_log)
+        output.say(_links(server.server.address, server.server.ui, page, settings.outbox, log))
+        waits = {
+            asyncio.create_task(stop.wait()),
+            asyncio.create_task(worker.wait()),
+            asyncio.create_task(api.wait()),
+        }
         await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         output.say("stopping")
 
 
-def _links(address: str, ui: str, outbox: Path, log: Path) -> str:
+def _port_of(public_url: str) -> int:
+    """Return the port of the public URL if it is free here, else 0 for any that is."""
+    import socket
+    from urllib.parse import urlsplit
+
+    port = urlsplit(public_url).port or 0
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return 0
+    return port
+
+
+def _served_at(log: Path) -> str:
+    """Return the address that the API says it serves at."""
+    said = "serving at "
+    lines = log.read_text().splitlines()
+    return next((line.removeprefix(said) for line in lines if line.startswith(said)), "")
+
+
+def _links(address: str, ui: str, page: str, outbox: Path, log: Path) -> str:
     return "\n".join(
         (
             "Conveyor is up; Ctrl-C stops it.",
             f"  Web UI    {ui}",
+            f"  page      {page}  (sign in with a key: python starter.py keys create --owner ada)",
+            f"  API       {page}/docs",
             f"  server    {address}",
             f"  mails     {outbox}/  (caught over SMTP; starter.py outbox list)",
             f"  worker    {log}",

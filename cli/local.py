@@ -1,6 +1,7 @@
 """The parts of Conveyor that ``demo`` and ``dev`` run on this machine."""
 
 import asyncio
+import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Mapping
@@ -24,7 +25,8 @@ async def process(
     """Run a part of Conveyor while the context is open; its log goes to a file.
 
     Args:
-        command: Module file and arguments, ``worker.py --queue all``.
+        command: Module file and arguments, ``worker.py --queue all``, or ``-m``, a package and
+            arguments.
         log: File for what it prints; a pipe that nobody reads would stop it.
         ready: Line of the log that tells that it is up.
         environment: Its variables, all of them.
@@ -33,14 +35,15 @@ async def process(
         LocalProcessError: it is not ready within a minute.
     """
     script, *arguments = command
+    program = ["-m", *arguments] if script == "-m" else [str(ROOT / script), *arguments]
+    path = os.pathsep.join(filter(None, [str(ROOT), environment.get("PYTHONPATH", "")]))
     with log.open("wb") as sink:
         child = await asyncio.create_subprocess_exec(
             sys.executable,
-            str(ROOT / script),
-            *arguments,
+            *program,
             stdout=sink,
             stderr=sink,
-            env=dict(environment),
+            env={**environment, "PYTHONPATH": path},
             start_new_session=True,
         )
     try:

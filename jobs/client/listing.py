@@ -12,6 +12,7 @@ from typing import Any, Final
 from temporalio.api.workflow.v1 import WorkflowExecutionInfo
 from temporalio.api.workflowservice.v1 import ListWorkflowExecutionsRequest
 from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
 
 from jobs.attributes import JOB_ERROR, JOB_KIND, JOB_OWNER, JOB_STATE, JOB_TAGS
 from jobs.base import Contract
@@ -26,6 +27,11 @@ from jobs.validation import nearest
 MAX_PAGE: Final = 1000
 ERROR_PATTERN: Final = re.compile(r"[A-Za-z0-9_.\-]{1,128}")
 DESCRIBES_AT_ONCE: Final = 20
+
+NOT_ITS_OWN: Final = frozenset(
+    {RPCStatusCode.INVALID_ARGUMENT, RPCStatusCode.INTERNAL, RPCStatusCode.UNKNOWN}
+)
+"""How the server refuses a page token that it has not made, by its store."""
 
 VISIBLE_STATES: Final = {
     JobState.SCHEDULED: "ExecutionStatus = 'Running'",
@@ -131,7 +137,7 @@ async def page(
     """
     if not 1 <= limit <= MAX_PAGE:
         raise InvalidInputError([Problem("limit", f"{limit}: use 1 to {MAX_PAGE}")])
-    infos, token = await _executions(client, wanted.query(), limit, _token(cursor))
+    infos, token = await _page_at(client, wanted.query(), limit, cursor)
     superseded = await _superseded(client, infos)
     gate = asyncio.Semaphore(DESCRIBES_AT_ONCE)
 
@@ -216,6 +222,19 @@ async def _by_error(client: Client, query: str) -> list[Count]:
             break
     ranked = sorted(rows.items(), key=lambda row: -row[1][0])
     return [Count(error=kind, count=number, example=example) for kind, (number, example) in ranked]
+
+
+async def _page_at(
+    client: Client, query: str, size: int, cursor: str | None
+) -> tuple[Sequence[WorkflowExecutionInfo], bytes]:
+    """Return the page of runs that a cursor leads to; the server refuses one it has not made."""
+    try:
+        return await _executions(client, query, size, _token(cursor))
+    except RPCError as error:
+        if cursor is None or error.status not in NOT_ITS_OWN:
+            raise
+        problem = Problem("cursor", "use the next_cursor of an earlier answer as it is")
+        raise InvalidInputError([problem]) from None
 
 
 async def _executions(
