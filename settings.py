@@ -45,6 +45,10 @@ PUBLIC_KEY_ALGORITHMS: Final = frozenset(
 UNITS_S: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
+OF_COMMANDS: Final = {f"{PREFIX}OWNER", f"{PREFIX}QUEUES"}
+"""Variables that stand for an option of a command, and are no settings."""
+
+
 class SettingsError(Exception):
     """A variable is wrong or misspelt; the message names it and the fix."""
 
@@ -403,7 +407,7 @@ def load(**overrides: Any) -> Settings:
 
 def _refuse_unknown_variables() -> None:
     known = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
-    known |= {name + FILE_SUFFIX for name in known}
+    known |= {name + FILE_SUFFIX for name in known} | OF_COMMANDS
     for name in sorted(os.environ):
         if name.startswith(PREFIX) and name not in known:
             near = difflib.get_close_matches(name, known, n=1)

@@ -323,7 +323,12 @@ async def run(settings: Settings, options: Options) -> None:
             stack.callback(drained.cancel)
         say("ready")
         await serving.serve(
-            workers, stop=stop, grace=options.grace, running=lambda: steps.running, say=say
+            workers,
+            stop=stop,
+            grace=options.grace,
+            running=lambda: steps.running,
+            say=say,
+            server=server.keeper,
         )
 
 

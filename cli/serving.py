@@ -100,19 +100,23 @@ async def serve(
     grace: timedelta,
     running: Callable[[], Collection[str]],
     say: Callable[[str], None],
+    server: asyncio.Task[None] | None = None,
 ) -> None:
     """Run ``workers`` until ``stop``; then let running steps finish within the grace.
 
     Raises:
-        Exception: whatever a worker died of.
+        Exception: whatever a worker, or the task that keeps the ``server`` up, died of.
     """
     async with AsyncExitStack() as stack:
         tasks = {asyncio.create_task(worker.run()) for worker in workers}
         stack.push_async_callback(_end, workers, tasks)
         stopped = asyncio.create_task(stop.wait())
-        done, _ = await asyncio.wait({stopped, *tasks}, return_when=asyncio.FIRST_COMPLETED)
+        kept = {server} if server is not None else set()
+        done, _ = await asyncio.wait({stopped, *tasks, *kept}, return_when=asyncio.FIRST_COMPLETED)
         if stopped not in done:
             stopped.cancel()
+            for lost in done & kept:
+                await lost
         elif steps := sorted(running()):
             say(
                 f"stopping: {len(steps)} steps run on for at most {grace.total_seconds():g} s "

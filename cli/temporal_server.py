@@ -18,7 +18,13 @@ class TemporalServer:
 
     address: str
     ui: str | None = None
-    embedded: bool = False
+    keeper: asyncio.Task[None] | None = None
+    """Starts the embedded server anew when it dies; ends when it can't."""
+
+    @property
+    def embedded(self) -> bool:
+        """Whether this process runs the server."""
+        return self.keeper is not None
 
 
 @asynccontextmanager
@@ -38,6 +44,6 @@ async def temporal_server(data_dir: Path, runtime: Runtime) -> AsyncIterator[Tem
         async with await devserver.ensure(data_dir, runtime=runtime) as embedded:
             keeper = asyncio.create_task(embedded.keep_alive())
             try:
-                yield TemporalServer(embedded.server.address, embedded.server.ui, embedded=True)
+                yield TemporalServer(embedded.server.address, embedded.server.ui, keeper)
             finally:
                 keeper.cancel()

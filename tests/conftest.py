@@ -14,6 +14,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 
 from adapters import devserver
 from jobs import attributes
+from jobs.client.connection import DEFAULT_ADDRESS
 from jobs.converter import DATA_CONVERTER
 from tests.end_to_end.installation import Installation
 
@@ -107,4 +108,6 @@ def installation(shared_server: str, tmp_path: Path) -> Installation:
 @pytest.fixture
 def alone(tmp_path: Path) -> Installation:
     """A data folder of the test's own, with no server but the one it starts."""
+    if devserver.listening(DEFAULT_ADDRESS):
+        pytest.skip("a Temporal server of somebody's listens on the default port: it would be used")
     return Installation(tmp_path)

@@ -63,6 +63,12 @@ def test_values_are_read_as_people_write_them(
     assert secret_key(loaded) == b"k" * 40
 
 
+def test_a_variable_of_a_command_is_no_misspelt_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CONVEYOR_OWNER", "ada")
+    monkeypatch.setenv("CONVEYOR_QUEUES", "emails")
+    assert settings.load() == Settings()
+
+
 def test_a_secret_is_shown_nowhere() -> None:
     shown = repr(Settings(secret_key=SecretStr("s" * 40)))
     assert "ssss" not in shown
