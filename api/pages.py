@@ -82,7 +82,8 @@ def _render(services: Open, name: str, status: int = 200, **values: Any) -> Resp
         .get_template(name)
         .render(product=services.settings.product_name, ago=ago, duration=duration, **values)
     )
-    return HTMLResponse(text, status, {"Cache-Control": "no-store"})
+    headers = {"Cache-Control": "no-store", "Content-Security-Policy": policy(services)}
+    return HTMLResponse(text, status, headers)
 
 
 def policy(services: Open) -> str:
@@ -221,9 +222,7 @@ async def _listed(
 
 
 def _page(services: Open, name: str, person: Person, **values: Any) -> Response:
-    response = _render(services, name, person=person, csrf=person.session.csrf, **values)
-    response.headers["Content-Security-Policy"] = policy(services)
-    return response
+    return _render(services, name, person=person, csrf=person.session.csrf, **values)
 
 
 @dataclass(frozen=True, slots=True)

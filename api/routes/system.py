@@ -16,7 +16,9 @@ from jobs.errors import TransientError
 
 router = APIRouter(tags=["service"])
 
-POLICY: Final = "default-src 'none'; style-src 'self'; frame-ancestors 'none'; base-uri 'none'"
+POLICY: Final = (
+    "default-src 'none'; style-src 'self'; img-src data:; frame-ancestors 'none'; base-uri 'none'"
+)
 HEALTH_TIMEOUT: Final = timedelta(seconds=2)
 
 

@@ -1,0 +1,149 @@
+"""The page for people, in a browser, against the running system."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from tests.end_to_end.installation import ROOT, Installation
+
+CHROMIUM = Path("/usr/bin/chromium")
+STARTED_S = 60
+PATIENCE_MS = 30_000
+PHOTO = ROOT / "examples" / "photo.jpg"
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not CHROMIUM.exists(), reason="Debian's chromium is not installed"),
+]
+
+
+@contextmanager
+def serving(installation: Installation) -> Iterator[str]:
+    """Run ``python -m api`` while the context is open and yield its address."""
+    log = installation.folder / "api.log"
+    environment = {**installation.environment({}), "PYTHONPATH": str(ROOT)}
+    with log.open("wb") as sink:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "api", "--port", "0"],
+            cwd=installation.folder,
+            env=environment,
+            stdout=sink,
+            stderr=sink,
+        )
+    try:
+        deadline = time.monotonic() + STARTED_S
+        while "ready" not in (lines := log.read_text().splitlines()):
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < deadline, log.read_text()
+            time.sleep(0.05)  # between looks at a file
+        said = "serving at "
+        yield next(line.removeprefix(said) for line in lines if line.startswith(said))
+    finally:
+        process.terminate()
+        process.wait()
+
+
+@pytest.fixture
+def browser() -> Iterator[Browser]:
+    """A headless Chromium."""
+    with sync_playwright() as playwright:
+        root = ["--no-sandbox"] if os.geteuid() == 0 else []
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=root)
+        yield browser
+        browser.close()
+
+
+def sign_in(page: Page, key: str) -> None:
+    page.get_by_label("Key").fill(key)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("heading", name="Jobs", exact=True)).to_be_visible()
+
+
+def test_a_person_resizes_a_picture_and_cancels_another_job(
+    installation: Installation, browser: Browser
+) -> None:
+    key = installation.run("keys", "create", "--owner", "ada").out.strip()
+    with serving(installation) as url:
+        page = browser.new_page()
+        page.set_default_timeout(PATIENCE_MS)
+        expect.set_options(timeout=PATIENCE_MS)
+        complaints: list[str] = []
+        page.on("console", lambda said: complaints.append(said.text))
+        page.goto(url)
+        sign_in(page, key)
+
+        page.get_by_label("Picture").set_input_files(PHOTO)
+        page.get_by_label("Width in pixels").fill("320")
+        page.get_by_role("button", name="Upload and resize").click()
+        expect(page.locator("#state")).to_have_text("waiting")
+        bar = page.get_by_role("progressbar")
+        assert bar.get_attribute("value") == "0.0"
+        with installation.worker():
+            expect(page.locator("#state")).to_have_text("completed")
+            expect(bar).to_have_attribute("value", "100.0")
+            picture = page.get_by_role("img", name="main")
+            expect(picture).to_be_visible()
+            assert picture.evaluate("image => image.naturalWidth") == 320
+            expect(page.get_by_role("cell", name="images.apply").first).to_be_visible()
+
+        page.get_by_role("link", name="Jobs").click()
+        page.get_by_label("Picture").set_input_files(PHOTO)
+        page.get_by_role("button", name="Upload and resize").click()
+        page.get_by_role("button", name="Cancel").click()
+        with installation.worker():
+            expect(page.locator("#state")).to_have_text("cancelled")
+
+        page.goto(f"{url}/?state=completed")
+        expect(page.locator("tbody tr")).to_have_count(1)
+        assert complaints == []
+
+
+def test_the_page_works_without_javascript_on_a_narrow_screen(
+    installation: Installation, browser: Browser
+) -> None:
+    key = installation.run("keys", "create", "--owner", "ada").out.strip()
+    with serving(installation) as url:
+        context = browser.new_context(
+            java_script_enabled=False, viewport={"width": 360, "height": 720}
+        )
+        page = context.new_page()
+        page.goto(url)
+        page.get_by_label("Key").fill("sk_wrong")
+        page.get_by_label("Key").press("Enter")
+        expect(page.get_by_role("alert")).to_contain_text("not valid")
+        sign_in(page, key)
+        page.get_by_label("Picture").set_input_files(PHOTO)
+        page.get_by_role("button", name="Upload and resize").click()
+        expect(page.locator("#state")).to_have_text("waiting")
+        job = page.url
+        with installation.worker():
+            expect(page.locator("#state")).to_have_text("completed", timeout=PATIENCE_MS)
+        page.get_by_role("button", name="Sign out").click()
+        page.goto(job)
+        expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+
+
+def test_another_person_does_not_see_the_job(installation: Installation, browser: Browser) -> None:
+    ada, bob = (
+        installation.run("keys", "create", "--owner", name).out.strip() for name in ("ada", "bob")
+    )
+    with serving(installation) as url:
+        page, other = browser.new_context().new_page(), browser.new_context().new_page()
+        page.goto(url)
+        sign_in(page, ada)
+        page.get_by_label("Picture").set_input_files(PHOTO)
+        page.get_by_role("button", name="Upload and resize").click()
+        other.goto(url)
+        sign_in(other, bob)
+        answer = other.goto(page.url)
+        assert answer is not None
+        assert answer.status == 404
+        forged = other.request.post(f"{page.url}/cancel", form={"csrf": "x"})
+        assert forged.status == 403
