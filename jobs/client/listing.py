@@ -159,9 +159,13 @@ async def page(
 
     newest = [info for info in infos if info.execution.run_id not in superseded]
     told = await asyncio.gather(*(tell(info) for info in newest))
-    jobs = [job for job in told if job and wanted.state in {None, job.state}]
+    jobs: dict[str, JobStatus] = {}
+    for job in told:
+        if job and wanted.state in {None, job.state}:
+            jobs.setdefault(job.id, job)  # the index may come to know a new run in between
     return JobPage(
-        jobs=jobs, next_cursor=base64.urlsafe_b64encode(token).decode() if token else None
+        jobs=list(jobs.values()),
+        next_cursor=base64.urlsafe_b64encode(token).decode() if token else None,
     )
 
 

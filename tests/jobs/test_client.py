@@ -269,6 +269,19 @@ async def test_a_payload_that_does_not_fit_fails_the_job(
     assert final.state is JobState.FAILED
 
 
+@pytest.mark.parametrize("behave", ["well", "refuse", "break"])
+async def test_the_end_of_a_wait_tells_what_status_tells(
+    jobs: JobClient, unique: str, worker: StartWorker, behave: str
+) -> None:
+    soon = timedelta(seconds=0.2)
+    options = Submission(key=unique, owner="ada", tags={"team": "x"}, priority=2, delay=soon)
+    job = await jobs.submit("note", {"text": "x", "behave": behave}, options)
+    async with worker():
+        final = await jobs.wait(job.id)
+    assert final == await jobs.status(job.id)
+    assert (final.run_id, final.owner, final.priority) == (job.run_id, "ada", 2)
+
+
 async def test_waiting_ends_after_the_time_given_and_the_job_goes_on(
     jobs: JobClient, unique: str
 ) -> None:
