@@ -51,6 +51,13 @@ async def test_a_reader_goes_on_after_the_last_line_it_has(api: Api, worker: Sta
         assert (await http.get(f"/v1/jobs/{job['id']}/events", headers=end)).status_code == 204
 
 
+async def until_readers(api: Api, count: int) -> None:
+    while True:
+        if api.services.hub.readers == count:
+            return
+        await asyncio.sleep(0.01)
+
+
 async def test_many_readers_of_a_job_cost_one_look_at_a_time(api: Api) -> None:
     async with api.as_owner("ada") as http:
         job = (await http.post("/v1/jobs", json=NOTE)).json()
@@ -62,10 +69,8 @@ async def test_many_readers_of_a_job_cost_one_look_at_a_time(api: Api) -> None:
             return ""
 
         reading = asyncio.gather(*(first() for _ in range(20)))
-        while api.services.hub.readers < 20:
-            await asyncio.sleep(0)
+        await until_readers(api, 20)
         assert api.services.hub.watched == 1
         assert set(await reading) == {"state"}
-    while api.services.hub.readers:
-        await asyncio.sleep(0)
+    await until_readers(api, 0)
     assert api.services.hub.watched == 0

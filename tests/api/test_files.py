@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 
-import httpx
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -24,7 +23,6 @@ from settings import Settings
 from tests.api.conftest import Api, serving
 from tests.api.test_access import PNG
 from tests.api.test_jobs import NOTE
-from tests.jobs.conftest import StartWorker
 
 SECRET = standard.verification_key(standard.new_key(SignatureAlgorithm.HMAC))
 
@@ -55,9 +53,7 @@ async def test_a_picture_over_the_limit_leaves_nothing(api: Api) -> None:
     assert [found async for found in api.services.storage.list("uploads")] == []
 
 
-async def test_a_file_of_a_result_is_reached_by_a_link_without_a_key(
-    api: Api, worker: StartWorker
-) -> None:
+async def test_a_file_of_a_result_is_reached_by_a_link_without_a_key(api: Api) -> None:
     await api.services.storage.put("jobs/x/a.png", PNG)
     link = await api.services.links.to("jobs/x/a.png")
     async with api.client() as http:
@@ -65,8 +61,7 @@ async def test_a_file_of_a_result_is_reached_by_a_link_without_a_key(
         assert (answer.content, answer.headers["content-type"]) == (PNG, "image/png")
         assert "sandbox" in answer.headers["content-security-policy"]
         assert (await http.get(link.replace("a.png", "b.png"))).status_code == 403
-        assert (await http.get(link[:-1] + "0")).status_code in {200, 403}
-    assert worker is not None
+        assert (await http.get(link + "0")).status_code == 403
 
 
 def test_a_link_is_good_for_its_key_and_time_only() -> None:
@@ -130,9 +125,8 @@ async def test_without_temporal_webhooks_are_still_taken(away: Api) -> None:
         assert (first.status_code, first.json()["duplicate"]) == (202, False)
         assert (again.status_code, again.json()["duplicate"]) == (200, True)
         forged = await http.post("/v1/hooks/app", content=body + b" ", headers=headers)
-        assert (forged.status_code, forged.json()["detail"]) == (401, None) or (
-            "detail" not in forged.json()
-        )
+        assert forged.status_code == 401
+        assert "detail" not in forged.json()
         assert (await http.post("/v1/hooks/no", content=body, headers=headers)).status_code == 404
 
 
@@ -167,8 +161,8 @@ async def test_tokens_of_the_identity_provider_are_verified(tmp_path: Path) -> N
         return jwt.encode(claims, key, algorithm="ES256", headers={"kid": "1"})
 
     claims = await verifier.verify(token())
-    assert (claims.owner, claims.scopes) == ("ada", {Scope.WRITE})
-    unsigned = jwt.encode({"sub": "ada"}, None, algorithm="none", headers={"kid": "1"})
+    assert (claims.owner, claims.scopes) == ("ada", frozenset({Scope.WRITE}))
+    unsigned = jwt.encode({"sub": "ada"}, "", algorithm="none", headers={"kid": "1"})
     for wrong in (token(iss="x"), token(aud="x"), token(exp=1), token(sub="a b"), unsigned, "a.b"):
         with pytest.raises(TokenRefused):
             await verifier.verify(wrong)
@@ -183,4 +177,3 @@ async def test_the_description_and_metrics_are_served(api: Api) -> None:
         assert {"email", "image", "report"} <= set(examples)
         assert "/v1/jobs" in (await http.get("/docs")).text
         assert "conveyor_http_requests_total" in (await http.get("/metrics")).text
-    assert isinstance(http, httpx.AsyncClient)
