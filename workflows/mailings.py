@@ -1,8 +1,11 @@
 """Send one template to many, chunk by chunk."""
 
+from contextlib import suppress
+
 from temporalio import workflow
 
 from activities.mailings import MailingActivities
+from jobs.errors import PoisonJob
 from jobs.mailings import (
     FINISH,
     MAILING,
@@ -18,6 +21,8 @@ from jobs.mailings import (
 )
 from workflows.base import JobWorkflow
 
+MAX_POISONED = 5
+"""So many times three workers may be lost in one chunk."""
 AROUND_CHUNKS = 3
 """Steps besides the chunks: preparing, further passes over those deferred, finishing."""
 
@@ -86,22 +91,28 @@ class SendMailingWorkflow(JobWorkflow):
         template = mailing.mail_template
         position = index * prepared.chunk
         count = min(prepared.chunk, prepared.total - position)
+        chunk = Chunk(
+            mailing=prepared.mailing,
+            source=prepared.source,
+            offset=prepared.offsets[index],
+            position=position,
+            count=count,
+            template=template.name,
+            data=mailing.data,
+            locale=mailing.locale or "en",
+            list_name=mailing.list_name or template.name,
+            on_unknown=mailing.on_unknown or template.on_unknown,
+        )
+        summary = f"recipients {position + 1:,} to {position + count:,} of {prepared.total:,}"
+        of = len(prepared.offsets) + AROUND_CHUNKS
+        for _ in range(MAX_POISONED - 1):
+            # Each loss of a worker leaves fewer recipients to send to, so it proves no poison yet.
+            with suppress(PoisonJob):
+                return await self._pass(chunk, place=(place, of), summary=summary)
+        return await self._pass(chunk, place=(place, of), summary=summary)
+
+    async def _pass(self, chunk: Chunk, *, place: tuple[int, int], summary: str) -> bool:
         result = await self.step(
-            MailingActivities.send_chunk,
-            Chunk(
-                mailing=prepared.mailing,
-                source=prepared.source,
-                offset=prepared.offsets[index],
-                position=position,
-                count=count,
-                template=template.name,
-                data=mailing.data,
-                locale=mailing.locale or "en",
-                list_name=mailing.list_name or template.name,
-                on_unknown=mailing.on_unknown or template.on_unknown,
-            ),
-            SEND_CHUNK,
-            place=(place, len(prepared.offsets) + AROUND_CHUNKS),
-            summary=f"recipients {position + 1:,} to {position + count:,} of {prepared.total:,}",
+            MailingActivities.send_chunk, chunk, SEND_CHUNK, place=place, summary=summary
         )
         return result.deferred > 0
