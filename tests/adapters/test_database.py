@@ -250,7 +250,7 @@ async def test_connections_that_the_server_has_cut_are_replaced(
 
     await database.check()
     await database.close()
-    assert cut_off == 1
+    assert cut_off >= 1  # ours, and whatever else was on the database just then
 
 
 async def test_a_transaction_of_a_frozen_worker_does_not_hold_its_rows_for_ever(
