@@ -27,7 +27,7 @@ dev: $(READY) ## Start server, Web UI, mail catcher and worker in this terminal
 test: $(READY) ## Run every test
 	$(BIN)/python -m pytest -q
 
-test-fast: $(READY) ## Run the tests that take under 90 s together
+test-fast: $(READY) ## Run the tests that start no server but Temporal, in under 90 s
 	$(BIN)/python -m pytest -q -m "not slow"
 
 lint: $(READY) ## Check style, types, imports and that the locks fit pyproject.toml; needs no network
