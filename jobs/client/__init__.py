@@ -11,13 +11,14 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any, Final
 
 from temporalio.client import Client, WorkflowHistoryEventFilterType
 
 from jobs import kinds, validation
 from jobs.access import COMMON_FILES, INTERNAL_KINDS, owned_key, stored_files, upload_prefix
-from jobs.base import JobKind
+from jobs.base import Contract, JobKind
 from jobs.client import listing, moving, reading, submission
 from jobs.client.connection import RPC_TIMEOUT, connect, translated_errors
 from jobs.client.following import Follower, Look
@@ -50,6 +51,12 @@ __all__ = [
 ]
 
 WATCH_INTERVAL: Final = timedelta(seconds=0.5)
+
+
+@cache
+def _schema_of(contract: type[Contract]) -> Mapping[str, Any]:
+    """Return the JSON Schema of a contract, made once: that takes as long as a submission."""
+    return contract.model_json_schema()
 
 
 class JobClient:
@@ -111,7 +118,8 @@ class JobClient:
         if kind.name in INTERNAL_KINDS:
             problem = Problem("kind", f"jobs of kind {kind.name!r} are started by the service")
             raise InvalidInputError([problem])
-        named = stored_files(kind.input.model_json_schema(), data)
+        schema = _schema_of(kind.input)  # type: ignore[arg-type] # a class is hashable
+        named = stored_files(schema, data)
         foreign = [path for path, key in named if not await self.may_read(key)]
         if foreign:
             message = "no such file among yours: upload it, or name a file of one of your jobs"
