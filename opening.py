@@ -1,5 +1,6 @@
 """From settings to open adapters; the doors open what they need here and nowhere else."""
 
+import logging
 import os
 import secrets
 from collections.abc import AsyncIterator
@@ -25,9 +26,12 @@ from adapters.sealing import SecretBox
 from adapters.smtp import SmtpMailer
 from adapters.storage import Storage
 from jobs.client.webhooks import EndpointDesk, InboundStarter
+from jobs.errors import JobError
 from jobs.mail_tokens import MailTokens
 from jobs.webhooks.door import InboundDoor
 from settings import Settings, SettingsError
+
+logger: Final = logging.getLogger(__name__)
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
 KEY_FILE: Final = "secret.key"
@@ -75,7 +79,7 @@ async def open_adapters(
         networks = settings.webhook_allowed_networks
         sender = await stack.enter_async_context(WebhookSender.open(allowed_networks=networks))
         storage = open_storage(settings)
-        await storage.sweep()
+        await sweep(storage)
         yield Adapters(
             settings=settings,
             database=database,
@@ -138,6 +142,14 @@ def open_configured_mailer(settings: Settings, *, connections: int) -> SmtpMaile
     except (ValueError, OSError) as error:
         msg = f"CONVEYOR_SMTP_URL: {error}"
         raise SettingsError(msg) from None
+
+
+async def sweep(storage: Storage) -> None:
+    """Delete leftovers of writes that were cut; a store that is away is no reason not to start."""
+    try:
+        await storage.sweep()
+    except JobError as error:
+        logger.warning("storage was not swept", extra={"error": error.type})
 
 
 def open_composer(settings: Settings) -> MailComposer:

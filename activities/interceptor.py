@@ -52,7 +52,7 @@ class _Inbound(ActivityInboundInterceptor):
                 error.message,
                 *error.details,
                 type=error.type,
-                next_retry_delay=wait * random.uniform(1 - JITTER, 1 + JITTER),  # noqa: S311
+                next_retry_delay=wait * random.uniform(1 - JITTER, 1 + JITTER),  # noqa: S311 - no secret
                 category=error.category,
             ) from error.__cause__
         finally:
