@@ -1,0 +1,53 @@
+"""A workflow of one step, to test what every workflow is made of.
+
+In a module of its own: the sandbox imports it anew, and must not meet the fixtures.
+"""
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from temporalio import activity, workflow
+from temporalio.common import RetryPolicy
+from temporalio.exceptions import ApplicationError
+from temporalio.workflow import ActivityConfig
+
+from jobs.base import NEVER_RETRIED, Contract
+from workflows.base import JobWorkflow
+
+WORK = ActivityConfig(
+    start_to_close_timeout=timedelta(seconds=30),
+    heartbeat_timeout=timedelta(seconds=1),
+    retry_policy=RetryPolicy(
+        initial_interval=timedelta(hours=1),
+        maximum_attempts=5,
+        non_retryable_error_types=NEVER_RETRIED,
+    ),
+)
+
+
+class Note(Contract):
+    text: str
+
+
+@dataclass
+class Steps:
+    """Fails in the way that the note's text says, ``failures`` times."""
+
+    failures: int = 1
+    calls: list[str] = field(default_factory=list)
+
+    @activity.defn(name="notes.work")
+    async def work(self, note: Note) -> Note:
+        self.calls.append(activity.info().activity_id)
+        if len(self.calls) <= self.failures:
+            if note.text == "hang":
+                await activity.wait_for_cancelled()
+            raise ApplicationError("cut", type=note.text)
+        return note
+
+
+@workflow.defn(name="Notes")
+class NotesWorkflow(JobWorkflow):
+    @workflow.run
+    async def run(self, note: Note) -> Note:
+        return await self.step(Steps.work, note, WORK, place=(1, 2), summary="work")
