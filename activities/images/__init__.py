@@ -21,6 +21,7 @@ from temporalio import activity
 from activities.images.beating import Tracker, beating
 from activities.images.needs import ImageCatalog, ImageEngine, ImageStorage, Scratch
 from activities.progress import report
+from activities.working import job_folder
 from jobs.errors import TransientError
 from jobs.files import ObjectNotFound, ObjectTooLarge
 from jobs.images.contract import ImageFile, SourceFacts
@@ -300,12 +301,6 @@ class ImageActivities:
         whole = info.start_to_close_timeout or timedelta.max
         used = datetime.now(UTC) - info.started_time
         return max(LEAST, whole - used - MARGIN)
-
-
-def job_folder() -> str:
-    """Return the running job's id as one part of a storage key."""
-    job_id = activity.info().workflow_id or ""
-    return "".join(c if (c.isalnum() and c.isascii()) or c in "._-@+" else "=" for c in job_id)
 
 
 def work_prefix() -> str:
