@@ -24,11 +24,11 @@ demo: $(READY) ## Run every kind of job once, on a server of its own
 dev: $(READY) ## Start server, Web UI, mail catcher and worker in this terminal
 	@$(BIN)/python starter.py dev
 
-test: $(READY) ## Run every test
-	$(BIN)/python -m pytest -q
+test: $(READY) ## Run every test, on every core
+	$(BIN)/python -m pytest -q -n auto --dist loadgroup
 
 test-fast: $(READY) ## Run the tests that start no server but Temporal, in under 90 s
-	$(BIN)/python -m pytest -q -m "not slow"
+	$(BIN)/python -m pytest -q -n auto --dist loadgroup -m "not slow"
 
 lint: $(READY) ## Check style, types, imports and that the locks fit pyproject.toml; needs no network
 	$(BIN)/ruff check .

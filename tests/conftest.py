@@ -45,12 +45,16 @@ SLOW_RINGS = {"adapters", "api", "deploy", "end_to_end", "faults", "workflows"}
 """Rings that start servers and processes; `make test-fast` leaves them out."""
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests of slow rings."""
+    """Mark the tests of slow rings, and keep those that need the default port in one process."""
     rings = Path(__file__).parent
     for item in items:
         if item.path.relative_to(rings).parts[0] in SLOW_RINGS:
             item.add_marker(pytest.mark.slow)
+        if "alone" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("default port"))
+    items.sort(key=lambda item: item.path.relative_to(rings).parts[0] != "faults")
 
 
 def temporal_binary() -> str:

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from jobs.status import JobState
+
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_S = 90
 
@@ -109,9 +111,12 @@ class Installation:
         return answer.json()
 
     def until(self, job_id: str, state: str) -> Any:
-        """Return the job object when the job is in ``state``."""
+        """Return the job object when the job is in ``state``; fail if it ends in another."""
+        if JobState(state).final:
+            self.run("status", job_id, "--watch")
         deadline = time.monotonic() + PATIENCE_S
         while (job := self.status(job_id))["state"] != state:
+            assert not JobState(job["state"]).final, job
             assert time.monotonic() < deadline, job
         return job
 

@@ -55,7 +55,7 @@ def test_a_worker_told_to_stop_says_what_runs_and_loses_nothing(
 
     big = tmp_path / "big.png"
     Image.effect_noise((3000, 3000), 80).save(big, compress_level=1)
-    operations = json.dumps([{"type": "blur", "radius": 50}] * 3)
+    operations = json.dumps([{"type": "blur", "radius": 50}] * 20)
     job_id = installation.submit("image", f"source=@{big}", f"operations:={operations}")
     with installation.worker() as worker:
         installation.until(job_id, "running")

@@ -55,9 +55,11 @@ async def test_each_day_around_a_change_of_the_clocks_is_reported_once(
         assert len(times) == runs
         for moment in times:
             await done(client, f"{unique}-{moment:%Y-%m-%dT%H:%M:%SZ}")
-    reported = Counter(period.start for period in source.collected)
-    assert reported == Counter(night + timedelta(days=offset) for offset in range(-3, 2))
-    assert {period.time_zone for period in source.collected} == {time_zone}
+    days = [night + timedelta(days=offset) for offset in range(-3, 2)]
+    # The queue is the server's one for reports: what other tests left there is made as well.
+    reported = [period for period in source.collected if period.start in days]
+    assert Counter(period.start for period in reported) == Counter(days)
+    assert {period.time_zone for period in reported} == {time_zone}
 
 
 async def done(client: Client, run: str) -> None:
