@@ -10,6 +10,7 @@ import ipaddress
 import json
 import os
 import re
+from collections.abc import Sequence
 from datetime import timedelta
 from email.utils import parseaddr
 from pathlib import Path
@@ -35,6 +36,7 @@ from typing_extensions import override
 
 from jobs.webhooks.sources import WebhookSource
 
+from jobs.encryption import EncryptionKey, parse_keys
 PREFIX: Final = "CONVEYOR_"
 FILE_SUFFIX: Final = "_FILE"
 
@@ -166,6 +168,9 @@ class Settings(BaseSettings):
     Default: made once and kept in the data folder."""
     public_url: str = "http://127.0.0.1:8000"
     """Address under which people reach this application; links in mails begin with it."""
+    encryption_keys: SecretStr | None = None
+    """Encrypts what jobs hold, ``id:base64,...``: the first key writes, all read. ``starter.py
+    encryption-key`` makes one. Default: nothing is encrypted."""
     temporal_ui_url: str | None = None
     """Address of the Temporal Web UI, for links. Default: that of the embedded server."""
     product_name: str = "Conveyor"
@@ -240,6 +245,11 @@ class Settings(BaseSettings):
     def outbox(self) -> Path:
         """Folder of mails that were written instead of sent."""
         return self.data_dir / "outbox"
+
+    @property
+    def encryption(self) -> Sequence[EncryptionKey]:
+        """The keys of payloads, the one that writes first; none where nothing is encrypted."""
+        return parse_keys(self.encryption_keys.get_secret_value()) if self.encryption_keys else ()
 
     @property
     def mailer_options(self) -> MailerOptions:
@@ -345,6 +355,13 @@ class Settings(BaseSettings):
     def _known_zone(cls, value: str) -> str:
         try:
             ZoneInfo(value)
+    @field_validator("encryption_keys")
+    @classmethod
+    def _are_keys(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            parse_keys(value.get_secret_value())
+        return value
+
         except (ZoneInfoNotFoundError, ValueError, OSError):
             msg = f"{value!r} is no IANA time zone such as Europe/Berlin"
             raise ValueError(msg) from None

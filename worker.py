@@ -48,6 +48,7 @@ from activities.schedules import ScheduleActivities
 from activities.webhooks import WebhookActivities
 from adapters import telemetry
 from adapters.database.emails import EmailLedger
+from adapters.codec import open_codec
 from adapters.database.images import Images
 from adapters.database.mailings import MailingLedger, Recipients
 from adapters.database.password_resets import PasswordResets
@@ -300,7 +301,11 @@ async def run(settings: Settings, options: Options) -> None:
     runtime = telemetry.open_runtime(metrics)
     async with AsyncExitStack() as stack:
         server = await stack.enter_async_context(temporal_server(settings.data_dir, runtime))
-        client = await connect(fallback_address=server.address, runtime=runtime)
+        client = await connect(
+            fallback_address=server.address,
+            runtime=runtime,
+            codec=open_codec(settings.encryption),
+        )
         slots = slots_of(settings, options)
         opened = open_adapters(
             settings, emails_at_once=slots[Queue.EMAILS], images_at_once=slots[Queue.IMAGES]

@@ -12,6 +12,7 @@ from typing_extensions import override
 
 import settings as environment
 from adapters import devserver, telemetry
+from adapters.codec import open_codec
 from api.app import create_app
 from api.services import Services, open_services
 from cli.exits import run_to_exit
@@ -34,6 +35,7 @@ async def opened(settings: Settings) -> AsyncIterator[Services]:
         fallback_address=embedded.address if embedded else DEFAULT_ADDRESS,
         runtime=telemetry.open_runtime(),
         lazy=True,
+        codec=open_codec(settings.encryption),
     )
     ui = settings.temporal_ui_url or (embedded.ui if embedded else None)
     async with open_services(settings, JobClient(temporal, ui_url=ui)) as services:

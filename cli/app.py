@@ -5,6 +5,7 @@ import typer
 from cli import endpoints, exports, imports, keys, outbox, receive, schedules
 from cli.demo import demo
 from cli.dev import dev
+from cli.encryption import encryption_key
 from cli.jobs import cancel, logs, open_job, promote, reschedule, result, status
 from cli.kinds import show_kinds
 from cli.listing import list_jobs, stats
@@ -47,4 +48,5 @@ app.command("setup", rich_help_panel=RUN)(setup)
 app.command("demo", rich_help_panel=RUN)(demo)
 app.command("dev", rich_help_panel=RUN)(dev)
 app.add_typer(keys.app, name="keys", rich_help_panel=RUN)
+app.command("encryption-key", rich_help_panel=RUN)(encryption_key)
 app.add_typer(schedules.app, name="schedules", rich_help_panel=RUN)

@@ -20,6 +20,7 @@ INTERRUPTED: Final = 130
 CODES: Final = {
     "InvalidInputError": INVALID,
     "SettingsError": INVALID,
+    "EncryptionKeyMissing": INVALID,
     "JobNotFoundError": NOT_FOUND,
     "ScheduleNotFoundError": NOT_FOUND,
     "JobFailedError": FAILED,
@@ -29,7 +30,7 @@ CODES: Final = {
     "ConflictError": CONFLICT,
     "WaitTimedOutError": TIMED_OUT,
 }
-TOLD: Final = {*CODES, "LocalProcessError"}
+TOLD: Final = {*CODES, "LocalProcessError", "PayloadAltered"}
 """Errors whose message says it all; any other is shown with its traceback."""
 
 """By name, so that no command pays for importing what it does not use."""

@@ -38,6 +38,7 @@ async def session() -> AsyncIterator[Session]:
     """
     import settings as environment
     from adapters import devserver, telemetry
+    from adapters.codec import open_codec
     from jobs.client import JobClient, connect
     from jobs.client.connection import DEFAULT_ADDRESS, configured_address
 
@@ -47,6 +48,7 @@ async def session() -> AsyncIterator[Session]:
     client = await connect(
         fallback_address=embedded.address if embedded else DEFAULT_ADDRESS,
         runtime=telemetry.open_runtime(),
+        codec=open_codec(loaded.encryption),
     )
     yield Session(
         JobClient(client, ui_url=loaded.temporal_ui_url or (embedded.ui if embedded else None)),

@@ -5,22 +5,36 @@ task instead, which the server repeats for ever while the job looks running.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from pydantic import ValidationError
 from temporalio.api.common.v1 import Payload
 from temporalio.contrib.pydantic import PydanticPayloadConverter
-from temporalio.converter import DataConverter, create_payload_validation_error
+from temporalio.converter import (
+    DataConverter,
+    DefaultFailureConverterWithEncodedAttributes,
+    PayloadCodec,
+    create_payload_validation_error,
+)
 from typing_extensions import override
+
+from jobs.encryption import EncryptionKeyMissing, key_id_of
 
 
 class StrictPayloadConverter(PydanticPayloadConverter):
-    """Turns a payload that doesn't fit into a failure of the job, without quoting the input."""
+    """Turns a payload that doesn't fit into a failure of the job, without quoting the input.
+
+    One that is still encrypted names its key: this process has none.
+    """
 
     @override
     def from_payloads(
         self, payloads: Sequence[Payload], type_hints: list[type] | None = None
     ) -> list[Any]:
+        for payload in payloads:
+            if (key_id := key_id_of(payload)) is not None:
+                raise EncryptionKeyMissing(key_id)
         try:
             return super().from_payloads(payloads, type_hints)
         except ValidationError as error:
@@ -30,3 +44,14 @@ class StrictPayloadConverter(PydanticPayloadConverter):
 
 
 DATA_CONVERTER: Final = DataConverter(payload_converter_class=StrictPayloadConverter)
+
+
+def data_converter(codec: PayloadCodec | None) -> DataConverter:
+    """Return the converter with a codec, which then encodes the words of failures as well."""
+    if codec is None:
+        return DATA_CONVERTER
+    return replace(
+        DATA_CONVERTER,
+        payload_codec=codec,
+        failure_converter_class=DefaultFailureConverterWithEncodedAttributes,
+    )

@@ -7,6 +7,7 @@ import pytest
 from pydantic import SecretStr
 
 import settings
+from jobs.encryption import new_key
 from opening import open_configured_mailer, open_database, open_storage, secret_key
 from settings import Settings, SettingsError
 
@@ -20,6 +21,9 @@ from settings import Settings, SettingsError
         ("CONVEYOR_SLOTS", "emails=0", "CONVEYOR_SLOTS.EMAILS: Input should be greater"),
         ("CONVEYOR_RATES", "images=fast", "CONVEYOR_RATES.IMAGES: write a count per second"),
         ("CONVEYOR_SECRET_KEY", "short", "CONVEYOR_SECRET_KEY: must have at least 32"),
+        ("CONVEYOR_ENCRYPTION_KEYS", "", "CONVEYOR_ENCRYPTION_KEYS: key 1 is not of the form"),
+        ("CONVEYOR_ENCRYPTION_KEYS", "a:c2hvcnQ=", "CONVEYOR_ENCRYPTION_KEYS: key 1 has 5 bytes"),
+        ("CONVEYOR_ENCRYPTION_KEYS_FILE", "/nowhere", "CONVEYOR_ENCRYPTION_KEYS_FILE: /nowhere"),
         ("CONVEYOR_SECRET_KEY_FILE", "/nowhere", "CONVEYOR_SECRET_KEY_FILE: /nowhere can't be"),
     ],
 )
@@ -72,6 +76,23 @@ def test_a_variable_of_a_command_is_no_misspelt_setting(monkeypatch: pytest.Monk
 def test_a_secret_is_shown_nowhere() -> None:
     shown = repr(Settings(secret_key=SecretStr("s" * 40)))
     assert "ssss" not in shown
+
+
+def test_a_wrong_encryption_key_is_not_echoed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CONVEYOR_ENCRYPTION_KEYS", "QmFzZTY0c2VjcmV0")
+    with pytest.raises(SettingsError) as caught:
+        settings.load()
+    assert "QmFzZTY0c2VjcmV0" not in str(caught.value)
+
+
+def test_encryption_keys_come_from_a_file_that_the_command_wrote(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    written = tmp_path / "keys"
+    written.write_text(f"{new_key('2027')}\n{new_key('2026')}\n")
+    monkeypatch.setenv("CONVEYOR_ENCRYPTION_KEYS_FILE", str(written))
+    assert [key.id for key in settings.load().encryption] == ["2027", "2026"]
+    assert settings.Settings(encryption_keys=None).encryption == ()
 
 
 def test_the_default_secret_is_made_once_and_is_private(tmp_path: Path) -> None:

@@ -6,12 +6,13 @@ from datetime import timedelta
 from typing import Final
 
 from temporalio.client import Client
+from temporalio.converter import PayloadCodec
 from temporalio.envconfig import ClientConfig, ClientConnectConfig
 from temporalio.exceptions import TemporalError
 from temporalio.runtime import Runtime
 from temporalio.service import RPCError, RPCStatusCode
 
-from jobs.converter import DATA_CONVERTER
+from jobs.converter import data_converter
 from jobs.errors import JobNotFoundError, ServerUnreachableError
 
 DEFAULT_ADDRESS: Final = "localhost:7233"
@@ -34,6 +35,7 @@ async def connect(
     runtime: Runtime | None = None,
     identity: str | None = None,
     lazy: bool = False,
+    codec: PayloadCodec | None = None,
 ) -> Client:
     """Connect as the ``TEMPORAL_*`` variables say, or else to ``fallback_address``.
 
@@ -43,6 +45,7 @@ async def connect(
         runtime: The SDK's runtime; by default the process's own.
         identity: Name of this client in the Web UI; by default process id and host.
         lazy: Connect with the first call, so that a server that is away now is no error yet.
+        codec: What encrypts payloads, ``adapters.codec.open_codec(settings.encryption)``.
 
     Raises:
         ServerUnreachableError: nothing answers there, or the settings of the connection are wrong.
@@ -52,7 +55,7 @@ async def connect(
     try:
         return await Client.connect(
             **config,
-            data_converter=DATA_CONVERTER,
+            data_converter=data_converter(codec),
             runtime=runtime,
             identity=identity,
             lazy=lazy,

@@ -10,6 +10,7 @@ from temporalio.client import Client
 
 from jobs.base import MEMO_NOTE, Contract
 from jobs.client.connection import translated_errors
+from jobs.client.failures import open_event
 from jobs.client.reading import decode, describe, failure, instant
 from jobs.status import current_activity
 
@@ -75,6 +76,7 @@ class Teller:
 
     async def tell(self, event: HistoryEvent) -> list[LogLine]:
         """Return the lines that ``event`` is worth; most are worth none."""
+        await open_event(self._client, event)
         name = EventType.Name(event.event_type).removeprefix("EVENT_TYPE_").lower()
         if name.startswith("activity_task_"):
             return self._tell_step(name, event)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -23,6 +24,8 @@ from temporalio.client import Client
 from jobs import validation
 from jobs.attributes import JOB_KIND, JOB_OWNER, JOB_TAGS
 from jobs.client.connection import RPC_TIMEOUT, translated_errors
+from jobs.client.failures import open_event, open_failures
+from jobs.encryption import EncryptionKeyMissing
 from jobs.errors import JobNotFoundError
 from jobs.kinds import KINDS, KINDS_BY_WORKFLOW
 from jobs.status import (
@@ -82,6 +85,7 @@ async def describe(
     if owner is not None and await _owner(client, description) != owner:
         raise JobNotFoundError(job_id)
     return description
+    await open_failures(client, (step.last_failure for step in description.pending_activities))
 
 
 async def _owner(client: Client, description: DescribeWorkflowExecutionResponse) -> str | None:
@@ -115,6 +119,8 @@ async def last_events(client: Client, job_id: str, run_id: str) -> list[HistoryE
             timeout=RPC_TIMEOUT,
         )
     return list(response.history.events)
+    for event in response.history.events:
+        await open_event(client, event)
 
 
 async def first_event(client: Client, job_id: str, run_id: str) -> HistoryEvent:
@@ -260,10 +266,11 @@ async def _at_step(client: Client, pending: PendingActivityInfo) -> dict[str, An
     """Tell of the step that a job is at."""
     reported = Progress(step=pending.activity_type.name.partition(".")[2])
     if pending.heartbeat_details.payloads:
-        decoded = await client.data_converter.decode(
-            list(pending.heartbeat_details.payloads[:1]), [Progress]
-        )
-        reported = decoded[0]
+        with suppress(EncryptionKeyMissing):  # that it runs is worth telling
+            decoded = await client.data_converter.decode(
+                list(pending.heartbeat_details.payloads[:1]), [Progress]
+            )
+            reported = decoded[0]
     policy_attempts = pending.maximum_attempts
     updates: dict[str, Any] = {
         "progress": _progress(pending, reported),
