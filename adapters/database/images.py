@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, Column, Index, Row, Table, Text, select, update
+from sqlalchemy import BigInteger, Column, Index, Row, Table, Text, func, select, update
 
 from adapters.database.engine import Database
 from adapters.database.metadata import from_micros, metadata, to_micros
@@ -94,6 +94,28 @@ class Images:
     async def fail(self, image_id: str, job_id: str, error: str) -> None:
         """Record the failure's type, unless another job has claimed the picture since."""
         await self._end(image_id, job_id, ImageStatus.FAILED, error=error)
+
+    async def made_by(self, job_id: str) -> int:
+        """Return how many pictures were processed by a job last."""
+        counted = select(func.count()).where(images.c.job_id == job_id)
+        async with self.database.snapshot() as connection:
+            return int((await connection.execute(counted)).scalar_one())
+
+    async def forget(self, job_id: str) -> None:
+        """Let the pictures that a job processed last be as if it had not; missing is fine."""
+        statement = (
+            update(images)
+            .where(images.c.job_id == job_id)
+            .values(
+                status=ImageStatus.PENDING.value,
+                job_id=None,
+                files=_as_json([]),
+                error=None,
+                updated_at=to_micros(datetime.now(UTC)),
+            )
+        )
+        async with self.database.begin() as connection:
+            await connection.execute(statement)
 
     async def _end(
         self,

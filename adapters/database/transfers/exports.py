@@ -219,6 +219,12 @@ class Exports:
         async with self.database.begin() as connection:
             return (await connection.execute(added)).rowcount == 1
 
+    async def size(self, export_id: str) -> int:
+        """Return how many rows ``forget`` would delete."""
+        counted = select(func.count()).where(export_parts.c.export_id == export_id)
+        async with self.database.snapshot() as connection:
+            return int((await connection.execute(counted)).scalar_one())
+
     async def forget(self, export_id: str) -> None:
         """Delete the ledger of an export; missing is fine."""
         async with self.database.begin() as connection:

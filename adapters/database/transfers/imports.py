@@ -166,6 +166,16 @@ class Imports:
                 update(imports).where(imports.c.id == import_id).values(state=FINISHED)
             )
 
+    async def size(self, job_id: str) -> int:
+        """Return how many rows ``forget`` would delete."""
+        ids = select(imports.c.id).where(imports.c.job_id == job_id)
+        counted = [select(func.count()).where(imports.c.job_id == job_id)] + [
+            select(func.count()).where(table.c.import_id.in_(ids))
+            for table in (import_rejects, import_chunks)
+        ]
+        async with self.database.snapshot() as connection:
+            return sum([(await connection.execute(count)).scalar_one() for count in counted])
+
     async def forget(self, job_id: str) -> None:
         """Delete the ledger and the rejects of a job; missing is fine."""
         async with self.database.begin() as connection:
