@@ -12,7 +12,7 @@ from api import pages, problems
 from api.limits import BULK_FACTOR, BodyLimits, SafeHeaders
 from api.metrics import Measured, Metrics
 from api.problems import ProblemDetails
-from api.routes import endpoints, files, hooks, images, jobs, kinds, schedules, system
+from api.routes import codec, endpoints, files, hooks, images, jobs, kinds, schedules, system
 from api.services import Services
 from jobs._version import __version__
 from settings import Settings
@@ -33,6 +33,7 @@ ROUTERS: Final = (
     hooks.router,
     schedules.router,
     system.router,
+    codec.router,
     pages.router,
 )
 
@@ -75,6 +76,7 @@ def _add_limits(app: FastAPI, settings: Settings) -> None:
         max_json=settings.api_max_body,
         larger={
             "/v1/jobs/bulk": settings.api_max_body * BULK_FACTOR,
+            codec.PREFIX: codec.MAX_BYTES,
             "/v1/images": settings.image_max_bytes + settings.api_max_body,
             "/pictures": settings.image_max_bytes + settings.api_max_body,
             "/v1/hooks/": max(largest_hook, settings.api_max_body),
@@ -91,6 +93,7 @@ def _add_limits(app: FastAPI, settings: Settings) -> None:
             expose_headers=["Location", "ETag", "Link", "Retry-After", "Preference-Applied"],
             max_age=600,
         )  # fmt: skip
+    app.add_middleware(codec.CodecCors)
     app.add_middleware(Measured, metrics=app.state.metrics)
 
 

@@ -62,7 +62,7 @@ class BodyLimits:
 
 
 def _wrong_type(method: str, path: str, headers: Headers) -> bool:
-    judged = path.startswith("/v1/") and not path.startswith(OTHER_BODIES)
+    judged = path.startswith(("/v1/", "/codec/")) and not path.startswith(OTHER_BODIES)
     image_order = path.startswith("/v1/images/")
     if method not in JSON_METHODS or not (judged or image_order):
         return False
