@@ -8,11 +8,14 @@ from uuid import uuid4
 
 from google.protobuf.duration_pb2 import Duration
 from temporalio.api.enums.v1 import WorkflowIdConflictPolicy, WorkflowIdReusePolicy
+from temporalio.api.history.v1 import HistoryEvent
 from temporalio.api.workflowservice.v1 import (
     DescribeWorkflowExecutionResponse,
     StartWorkflowExecutionRequest,
 )
 from temporalio.client import Client
+from temporalio.common import WorkflowIDConflictPolicy
+from temporalio.service import RPCError, RPCStatusCode
 
 from jobs.client import reading
 from jobs.client.connection import RPC_TIMEOUT, translated_errors
@@ -38,33 +41,62 @@ async def move(
         msg = f"job {job_id!r} is {state}: only one that has not begun can be moved"
         raise ConflictError(msg)
     event = await reading.first_event(client, job_id, info.execution.run_id)
+    await start_anew(
+        client,
+        job_id,
+        event,
+        delay=delay,
+        if_open=WorkflowIDConflictPolicy.TERMINATE_EXISTING,
+        request_id=str(uuid4()),
+    )
+
+
+async def start_anew(
+    client: Client,
+    job_id: str,
+    event: HistoryEvent,
+    *,
+    delay: timedelta,
+    if_open: WorkflowIDConflictPolicy,
+    request_id: str,
+) -> str:
+    """Start the job again that ``event`` started, everything else as it was; return its run id.
+
+    Raises:
+        ConflictError: A job of that id is open, and stays as ``if_open`` says.
+    """
     started = event.workflow_execution_started_event_attributes
     old_delay = started.first_workflow_task_backoff.ToTimedelta()
     deadline = started.workflow_execution_timeout.ToTimedelta() - old_delay
-    with translated_errors(job_id):
-        await client.workflow_service.start_workflow_execution(
-            StartWorkflowExecutionRequest(
-                namespace=client.namespace,
-                workflow_id=job_id,
-                workflow_type=started.workflow_type,
-                task_queue=started.task_queue,
-                input=started.input,
-                workflow_execution_timeout=_duration(deadline + delay),
-                workflow_start_delay=_duration(delay),
-                identity=client.identity,
-                request_id=str(uuid4()),
-                workflow_id_reuse_policy=WorkflowIdReusePolicy.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
-                workflow_id_conflict_policy=(
-                    WorkflowIdConflictPolicy.WORKFLOW_ID_CONFLICT_POLICY_TERMINATE_EXISTING
+    try:
+        with translated_errors(job_id):
+            made = await client.workflow_service.start_workflow_execution(
+                StartWorkflowExecutionRequest(
+                    namespace=client.namespace,
+                    workflow_id=job_id,
+                    workflow_type=started.workflow_type,
+                    task_queue=started.task_queue,
+                    input=started.input,
+                    workflow_execution_timeout=_duration(deadline + delay),
+                    workflow_start_delay=_duration(delay),
+                    identity=client.identity,
+                    request_id=request_id,
+                    workflow_id_reuse_policy=WorkflowIdReusePolicy.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
+                    workflow_id_conflict_policy=WorkflowIdConflictPolicy.ValueType(int(if_open)),
+                    memo=started.memo,
+                    search_attributes=started.search_attributes,
+                    header=started.header,
+                    priority=started.priority,
+                    user_metadata=event.user_metadata,
                 ),
-                memo=started.memo,
-                search_attributes=started.search_attributes,
-                header=started.header,
-                priority=started.priority,
-                user_metadata=event.user_metadata,
-            ),
-            timeout=RPC_TIMEOUT,
-        )
+                timeout=RPC_TIMEOUT,
+            )
+    except RPCError as error:
+        if error.status is not RPCStatusCode.ALREADY_EXISTS:
+            raise
+        msg = f"job {job_id!r} has just been started by somebody else"
+        raise ConflictError(msg) from None
+    return made.run_id
 
 
 def _delay(at: datetime | None) -> timedelta:
