@@ -15,13 +15,20 @@ from pathlib import Path
 from typing import Final
 
 import dkim
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template, TemplateError
+from jinja2 import (
+    Environment,
+    FileSystemLoader,
+    StrictUndefined,
+    Template,
+    TemplateError,
+    TemplateNotFound,
+)
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup, escape
 from mjml import mjml2html
 
 from adapters import mime
-from jobs.emails import EmailNotComposed, Letter
+from jobs.emails import EmailNotComposed, Letter, MailTemplateMissing
 
 FALLBACK: Final = "en"
 SUBJECT: Final = "Subject: "
@@ -136,7 +143,9 @@ class MailComposer:
         """Return the message.
 
         Raises:
-            EmailNotComposed: the template can't be filled with the letter's variables.
+            MailTemplateMissing: a file of the template is not there.
+            EmailNotComposed: the template is broken, or can't be filled with the letter's
+                variables.
         """
         size = sum(len(attachment.content) for attachment in letter.attachments)
         if self._signer is not None or size > IN_THREAD_BYTES:
@@ -202,11 +211,18 @@ class MailComposer:
         return compiled
 
     def _compile(self, name: str, language: str) -> Compiled:
-        source = self._sources.get_template(f"{language}/{name}.mjml").render(language=language)
-        text = self._sources.get_template(f"{language}/{name}.txt").render(language=language)
-        return Compiled(
-            html=self._html.from_string(mjml2html(source)), text=self._text.from_string(text)
-        )
+        try:
+            source = self._sources.get_template(f"{language}/{name}.mjml").render(language=language)
+            text = self._sources.get_template(f"{language}/{name}.txt").render(language=language)
+            return Compiled(
+                html=self._html.from_string(mjml2html(source)), text=self._text.from_string(text)
+            )
+        except TemplateNotFound as error:
+            msg = f"template {name!r}: the file {error.name!r} is missing from templates/mail"
+            raise MailTemplateMissing(msg) from None
+        except TemplateError as error:
+            msg = f"template {name!r} ({language}): {error}"
+            raise EmailNotComposed(msg) from None
 
 
 def breaks(text: str) -> Markup:

@@ -33,7 +33,6 @@ from jobs.errors import JobError
 AFTER_GOING_AWAY: Final = timedelta(seconds=60)
 AFTER_OUT_OF_STEP: Final = timedelta(seconds=1)
 AFTER_GREYLISTING: Final = timedelta(minutes=5)
-AFTER_MISCONFIGURED: Final = timedelta(minutes=5)
 
 GOING_AWAY: Final = 421
 OUT_OF_STEP: Final = 503
@@ -87,7 +86,7 @@ def translate(error: Exception, phase: Phase) -> JobError:
 
 def _misconfigured(reason: str) -> JobError:
     msg = f"the mail relay does not let us in: {reason}. Mend CONVEYOR_SMTP_URL"
-    return EmailRelayMisconfigured(msg, retry_after=AFTER_MISCONFIGURED)
+    return EmailRelayMisconfigured(msg)
 
 
 def _answered(code: int, text: str, phase: Phase) -> JobError:
@@ -99,10 +98,8 @@ def _answered(code: int, text: str, phase: Phase) -> JobError:
     if code == OUT_OF_STEP:
         return EmailRelayUnavailable(said, retry_after=AFTER_OUT_OF_STEP).answered(code, text)
     if code in NOT_LET_IN or (code >= PERMANENT and phase is Phase.CONNECT):
-        misconfigured = EmailRelayMisconfigured(
-            f"{said}. Mend the login in CONVEYOR_SMTP_URL", retry_after=AFTER_MISCONFIGURED
-        )
-        return misconfigured.answered(code, text)
+        msg = f"{said}. Mend the login in CONVEYOR_SMTP_URL"
+        return EmailRelayMisconfigured(msg).answered(code, text)
     if code < PERMANENT:
         if status.startswith("4.7.") and phase in {Phase.RECIPIENT, Phase.DATA}:
             return EmailGreylisted(said, retry_after=AFTER_GREYLISTING).answered(code, text)

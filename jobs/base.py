@@ -24,6 +24,13 @@ they come back to the workflow, where ``JobWorkflow.step`` runs the step again w
 attempt. The last name is the server's spelling of a lost heartbeat.
 """
 
+HOLD_ON: Final = frozenset({"StorageDenied", "StorageFull", "DatabaseOutdated"})
+"""Errors of any step after which a person must mend something before another attempt helps.
+
+Instead of failing, the job is held with the error as the reason, and the step runs afresh after
+``release``. A transient error (``DatabaseOutdated``) is first tried as often as the step allows.
+"""
+
 MEMO_NOTE: Final = "note"
 """Memo field in which a workflow says something that its log shall tell."""
 
@@ -109,6 +116,9 @@ class JobKind(Generic[InputT, ResultT]):
     steps: Mapping[str, ActivityConfig]
     """Timeouts and retry policy of each step, by activity name."""
     retention: Retention = field(default_factory=Retention)
+    hold_on: frozenset[str] = HOLD_ON
+    """Types of errors that hold the job instead of failing it. They decide what a workflow does
+    next, so a change counts as one of the workflow's code."""
     due: Callable[[InputT, datetime], datetime | None] | None = None
     """When the job begins, for kinds whose input says so: given the input and the present instant,
     an aware instant or ``None`` for at once. Raises ``InvalidInputError``."""

@@ -43,8 +43,12 @@ class StorageDenied(PermanentError):
     """The store refused the credentials, or what they may do."""
 
 
+class StorageFull(PermanentError):
+    """The store has no room left: make some."""
+
+
 class StorageUnavailable(TransientError):
-    """The store can't be reached, is full, or failed."""
+    """The store can't be reached, or failed."""
 
 
 def folder_of(job_id: str) -> str:

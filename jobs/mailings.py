@@ -26,7 +26,7 @@ from temporalio.workflow import ActivityCancellationType, ActivityConfig
 from jobs import templates
 from jobs.addresses import Locale
 from jobs.base import NEVER_RETRIED, Contract, Identifier, JobKind, Personal, Queue, StoredFile
-from jobs.emails import MAX_VARIABLES, Message, check_template
+from jobs.emails import HOLD_ON, MAX_VARIABLES, Message, check_template
 from jobs.errors import PermanentError
 from jobs.templates import MailTemplate, OnUnknown
 
@@ -299,6 +299,7 @@ MAILING: Final = JobKind(
         "mailings.send_chunk": SEND_CHUNK,
         "mailings.finish": FINISH,
     },
+    hold_on=HOLD_ON,
     summarize=summarize,
     example={
         "template": "newsletter",

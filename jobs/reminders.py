@@ -24,6 +24,7 @@ from pydantic import (
 from jobs import templates
 from jobs.base import JobKind, Personal, Queue
 from jobs.emails import (
+    HOLD_ON,
     MAX_VARIABLES,
     SEND,
     Email,
@@ -188,6 +189,7 @@ REMINDER: Final = JobKind(
     queue=Queue.EMAILS,
     deadline=timedelta(days=8),
     steps={"emails.send": SEND},
+    hold_on=HOLD_ON,
     due=due_at,
     summarize=summarize,
     example={

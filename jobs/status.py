@@ -19,9 +19,6 @@ from jobs.base import Contract
 HELD: Final = "held"
 """Value of the search attribute ``JobState`` of a job that waits for ``release``."""
 
-FIRST_TASK_EVENTS: Final = 2
-"""History length of a job that no worker has taken yet: started, first workflow task scheduled."""
-
 STATUS_PAUSED: Final = 8
 """``WORKFLOW_EXECUTION_STATUS_PAUSED``, which the SDK's own enum does not know (1.35.0)."""
 
@@ -83,6 +80,23 @@ class Progress(Contract):
     unit: str = ""
     """What is counted, ``bytes``, ``rows``; empty for bare steps."""
     message: str = ""
+
+
+MEMO_TALLY: Final = "tally"
+"""Memo field in which a job of many steps side by side says how far it is as a whole."""
+
+
+class Tally(Contract):
+    """How far such a job is; what its running steps report comes on top."""
+
+    done: int = 0
+    total: int
+    unit: str = "items"
+    message: str = ""
+    began_done: int = 0
+    """Done before ``began_at``; they say nothing of the rate."""
+    began_at: datetime
+    at: datetime
 
 
 class JobProgress(Progress):
@@ -171,14 +185,13 @@ def derive_state(description: DescribeWorkflowExecutionResponse) -> JobState:
 
 
 def _state_between_steps(description: DescribeWorkflowExecutionResponse) -> JobState:
-    info = description.workflow_execution_info
-    if info.history_length > FIRST_TASK_EVENTS:
-        return JobState.RUNNING
+    info, task = description.workflow_execution_info, description.pending_workflow_task
+    if info.HasField("most_recent_worker_version_stamp") or task.attempt > 1:
+        return JobState.RUNNING  # a worker has taken it before
     delayed = info.execution_time.ToNanoseconds() > info.start_time.ToNanoseconds()
-    if delayed and info.history_length < FIRST_TASK_EVENTS:
+    if delayed and not description.HasField("pending_workflow_task"):
         return JobState.SCHEDULED
-    task = description.pending_workflow_task.state
-    begun = task == PendingWorkflowTaskState.PENDING_WORKFLOW_TASK_STATE_STARTED
+    begun = task.state == PendingWorkflowTaskState.PENDING_WORKFLOW_TASK_STATE_STARTED
     return JobState.RUNNING if begun else JobState.WAITING
 
 

@@ -1,14 +1,25 @@
 """What the workflows of all kinds share: a step, and waiting while the job is held."""
 
 from collections.abc import Awaitable, Callable
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NoReturn, TypeVar
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, ApplicationError, TimeoutError, TimeoutType
-from temporalio.workflow import ActivityConfig
+from temporalio.common import WorkflowIDReusePolicy
+from temporalio.exceptions import (
+    ActivityError,
+    ApplicationError,
+    TimeoutError,
+    TimeoutType,
+    WorkflowAlreadyStartedError,
+)
+from temporalio.workflow import ActivityConfig, ParentClosePolicy
 
-from jobs.attributes import JOB_STATE
+from jobs.attributes import JOB_ERROR, JOB_STATE
+from jobs.base import HOLD_ON, Contract
 from jobs.errors import PoisonJob
+from jobs.holds import ALERT_LASTS, ALERT_WORKFLOW, MEMO_HOLD, Hold, HoldCause, alert_id
+from jobs.kinds import KINDS_BY_WORKFLOW
+from jobs.status import HELD
 
 ArgumentT = TypeVar("ArgumentT")
 ResultT = TypeVar("ResultT")
@@ -16,23 +27,28 @@ ResultT = TypeVar("ResultT")
 MAX_LOST_WORKERS: Final = 3
 """Heartbeats that one step may lose before its job is poison."""
 
-HELD: Final = "held"
-
 
 class JobWorkflow:
     """Base of every kind's workflow; the subclass has ``@workflow.run``."""
 
-    _held_because: str | None = None
+    _hold: Hold | None = None
+    _shown_as_held = False
+    _looked_back = False
 
     @workflow.signal
     def hold(self, reason: str) -> None:
         """Begin no further step until ``release``; a running step goes on to its end."""
-        self._held_because = reason
+        self._set_hold(Hold(reason=reason, since=workflow.now()))
 
     @workflow.signal
     def release(self) -> None:
-        """Go on after ``hold``."""
-        self._held_because = None
+        """Go on after a hold; a step whose failure held the job runs afresh."""
+        self._hold = None
+        workflow.upsert_memo({MEMO_HOLD: None})
+        if self._shown_as_held:
+            self._shown_as_held = False
+            workflow.upsert_search_attributes([JOB_STATE.value_unset(), JOB_ERROR.value_unset()])
+            workflow.set_current_details("")
 
     async def step(
         self,
@@ -46,8 +62,9 @@ class JobWorkflow:
         """Run one activity and return its result.
 
         A step cut by its worker's shutdown runs again without counting, and so does one whose
-        worker vanished, up to ``MAX_LOST_WORKERS`` times. A cancelled job ends when its step has
-        stopped, so that nothing happens after it is seen to be cancelled.
+        worker vanished, up to ``MAX_LOST_WORKERS`` times. A step that failed for good with a type
+        in the kind's ``hold_on`` holds the job, and runs afresh after the release. A cancelled job
+        ends when its step has stopped, so that nothing happens after it is seen to be cancelled.
 
         Args:
             activity: The method of an activities class.
@@ -82,14 +99,65 @@ class JobWorkflow:
                                 f"{summary}: the worker was lost {lost_workers} times in this step"
                             )
                             raise PoisonJob(msg) from error
+                    case ApplicationError(type=str(kind), message=message) if kind in hold_on():
+                        await self._hold_for(kind, message, summary)
                     case _:
                         raise
 
+    def go_on(self, argument: Contract) -> NoReturn:
+        """Go on in a new run of the job; a hold that was asked for meanwhile holds there.
+
+        The server hands on the memo of the start and not what was put into it since.
+        """
+        workflow.continue_as_new(argument, memo=workflow.memo())
+
     async def _until_released(self) -> None:
-        if self._held_because is None:
+        self._look_back()
+        while self._hold is not None:
+            self._show_hold(self._hold)
+            await workflow.wait_condition(lambda: not self._shown_as_held)
+
+    def _show_hold(self, hold: Hold) -> None:
+        self._shown_as_held = True
+        error = [JOB_ERROR.value_set(hold.error)] if hold.error else []
+        workflow.upsert_search_attributes([JOB_STATE.value_set(HELD), *error])
+        workflow.set_current_details(f"**Held:** {hold.reason}")
+
+    def _look_back(self) -> None:
+        """Find a hold that was asked for in the run before this one, if the job goes on in runs."""
+        if self._looked_back:
             return
-        workflow.upsert_search_attributes([JOB_STATE.value_set(HELD)])
-        workflow.set_current_details(f"**Held:** {self._held_because}")
-        await workflow.wait_condition(lambda: self._held_because is None)
-        workflow.upsert_search_attributes([JOB_STATE.value_unset()])
-        workflow.set_current_details("")
+        self._looked_back = True
+        if self._hold is None and workflow.info().continued_run_id:
+            self._hold = workflow.memo_value(MEMO_HOLD, None, type_hint=Hold)
+
+    def _set_hold(self, hold: Hold) -> None:
+        self._looked_back = True
+        self._hold = hold
+        workflow.upsert_memo({MEMO_HOLD: hold})
+
+    async def _hold_for(self, error: str, message: str, step: str) -> None:
+        """Hold the job for a failure that a person must mend, and see that somebody hears of it."""
+        now = workflow.now()
+        self._set_hold(Hold(reason=f"{error}: {message}", since=now, error=error, step=step))
+        cause = HoldCause(
+            error=error, message=message, job_id=workflow.info().workflow_id, since=now
+        )
+        try:
+            await workflow.start_child_workflow(
+                ALERT_WORKFLOW,
+                cause,
+                id=alert_id(error),
+                id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+                parent_close_policy=ParentClosePolicy.ABANDON,
+                execution_timeout=ALERT_LASTS,
+                static_summary=f"jobs are held: **{error}**",
+            )
+        except WorkflowAlreadyStartedError:
+            workflow.logger.info("an alert has been raised before for what holds this job")
+
+
+def hold_on() -> frozenset[str]:
+    """Return the types of errors that hold the job that runs."""
+    kind = KINDS_BY_WORKFLOW.get(workflow.info().workflow_type)
+    return kind.hold_on if kind else HOLD_ON

@@ -63,7 +63,7 @@ class SendMailingWorkflow(JobWorkflow):
                 deferred.append(index)
             if workflow.info().is_continue_as_new_suggested():
                 rest = Carried(prepared=prepared, next_chunk=index + 1, deferred=deferred)
-                workflow.continue_as_new(mailing.model_copy(update={"carried": rest}))
+                self.go_on(mailing.model_copy(update={"carried": rest}))
         return deferred
 
     async def _send_deferred(self, mailing: Mailing, prepared: Prepared, chunks: list[int]) -> None:

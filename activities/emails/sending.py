@@ -36,6 +36,8 @@ from jobs.emails import (
     EmailReceipt,
     EmailRecipientRejected,
     EmailRefused,
+    EmailRelayMisconfigured,
+    EmailSenderRejected,
     LedgerEntry,
     Letter,
     SendState,
@@ -244,6 +246,11 @@ class EmailActivities:
             answer = await self.mailer.send(letter.to, message, claim_message)
         except EmailOutcomeUnknown as error:
             return await self._lost_answer(draft, claim, error)
+        except (EmailRelayMisconfigured, EmailSenderRejected) as error:
+            # not the mail's fault: it goes out when the relay or the settings are mended
+            if claim.entry is not None:
+                await self.ledger.settle(_answered(claim.entry, SendState.INTENT, error))
+            raise
         except EmailRefused as error:
             await self._record_refusal(draft, claim.entry, fresh, about, error)
             raise

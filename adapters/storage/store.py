@@ -85,7 +85,8 @@ class Storage:
             ObjectExists: with ``create``, an object of another size is there.
             InvalidKey: ``key`` can't name an object.
             StorageDenied: the store refused the credentials.
-            StorageUnavailable: the store is away, full or failing.
+            StorageFull: the store has no room left.
+            StorageUnavailable: the store is away or failing.
         """
         checked(key)
         if create and len(data) > PART_BYTES:
@@ -180,6 +181,19 @@ class Storage:
             )
         async for chunk in self._read(key, found):
             yield chunk
+
+    async def piece(self, key: str, start: int, length: int) -> bytes:
+        """Return ``length`` bytes of ``key`` from byte ``start`` on; fewer at its end.
+
+        Raises:
+            ObjectNotFound: nothing is stored there.
+        """
+        with translated(checked(key)):
+            size = (await obstore.head_async(self._store, key))["size"]
+            if start >= size or not length:
+                return b""
+            end = min(start + length, size)
+            return bytes(await obstore.get_range_async(self._store, key, start=start, end=end))
 
     async def stat(self, key: str) -> StoredObject | None:
         """Return what is known of ``key`` without reading it, or None if it isn't there."""

@@ -17,7 +17,13 @@ from obstore.exceptions import (
 )
 
 from jobs.base import check_key
-from jobs.files import InvalidKey, ObjectNotFound, StorageDenied, StorageUnavailable
+from jobs.files import (
+    InvalidKey,
+    ObjectNotFound,
+    StorageDenied,
+    StorageFull,
+    StorageUnavailable,
+)
 
 LONGEST_PART: Final = 240
 """Bytes of a key between slashes: a file name has 255, and a file being written needs some."""
@@ -29,6 +35,7 @@ HTTP_STATUS: Final = re.compile(r"status(?: code)?:? (\d{3})")
 
 NOT_A_KEY_HERE: Final = {errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.EINVAL}
 DENIED: Final = {errno.EACCES, errno.EPERM, errno.EROFS}
+NO_ROOM: Final = {errno.ENOSPC, errno.EDQUOT}
 
 
 def checked(key: str) -> str:
@@ -82,6 +89,8 @@ def _from_text(text: str, key: str) -> Exception:
         return StorageUnavailable("the storage can't be reached, or stopped answering")
     if int(status[1]) in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
         return StorageDenied(REFUSED)
+    if int(status[1]) == HTTPStatus.INSUFFICIENT_STORAGE:
+        return StorageFull("the storage is full, it says. Make room")
     return StorageUnavailable(f"the storage failed with HTTP status {status[1]}")
 
 
@@ -90,4 +99,6 @@ def _from_number(number: int, key: str) -> Exception:
         return InvalidKey(f"{key!r} can't be the key of an object: {os.strerror(number)}")
     if number in DENIED:
         return StorageDenied(f"the storage folder can't be used: {os.strerror(number)}")
+    if number in NO_ROOM:
+        return StorageFull(f"the storage is full: {os.strerror(number)}. Make room")
     return StorageUnavailable(f"the storage failed: {os.strerror(number)}")

@@ -19,11 +19,14 @@ from temporalio.client import Client, WorkflowHistoryEventFilterType
 from jobs import kinds, validation
 from jobs.access import COMMON_FILES, INTERNAL_KINDS, owned_key, stored_files, upload_prefix
 from jobs.base import Contract, JobKind
-from jobs.client import listing, moving, reading, submission
+from jobs.client import holding, listing, moving, reading, redriving, retrying, submission
 from jobs.client.connection import RPC_TIMEOUT, connect, translated_errors
 from jobs.client.following import Follower, Look
+from jobs.client.holding import Released
 from jobs.client.listing import Count, JobFilter, JobPage
 from jobs.client.logs import LogLine, logs
+from jobs.client.redriving import RedrivePreview, RedriveStatus
+from jobs.client.retrying import Retried
 from jobs.client.submission import OnConflict, Submission
 from jobs.errors import (
     ConflictError,
@@ -35,6 +38,7 @@ from jobs.errors import (
     WaitTimedOutError,
 )
 from jobs.files import job_of_folder
+from jobs.redrives import RedriveFilter
 from jobs.status import JobState, JobStatus, derive_state
 
 __all__ = [
@@ -46,6 +50,10 @@ __all__ = [
     "LogLine",
     "Look",
     "OnConflict",
+    "RedrivePreview",
+    "RedriveStatus",
+    "Released",
+    "Retried",
     "Submission",
     "connect",
 ]
@@ -260,6 +268,92 @@ class JobClient:
             raise ConflictError(msg)
         with translated_errors(job_id):
             await self.temporal.get_workflow_handle(job_id).cancel(rpc_timeout=RPC_TIMEOUT)
+
+    async def hold(self, job_id: str, reason: str) -> JobStatus:
+        """Let the job begin no further step until it is released; a running one goes on.
+
+        Raises:
+            InvalidInputError: There is no reason.
+            ConflictError: The job has ended, or is held already.
+        """
+        description = await reading.describe(self.temporal, job_id, owner=self.owner)
+        await holding.hold(self.temporal, description, reason)
+        return await self.status(job_id)
+
+    async def release(self, job_id: str) -> JobStatus:
+        """Let a held job go on; a step whose failure held it runs afresh.
+
+        Raises:
+            ConflictError: The job is not held.
+        """
+        description = await reading.describe(self.temporal, job_id, owner=self.owner)
+        await holding.release(self.temporal, description)
+        return await self.status(job_id)
+
+    async def release_matching(self, wanted: JobFilter, *, dry_run: bool = False) -> Released:
+        """Let every held job go on that a filter matches, or only count them.
+
+        Raises:
+            InvalidInputError: The filter names nothing.
+        """
+        return await holding.release_matching(
+            self.temporal, wanted, owner=self.owner, dry_run=dry_run
+        )
+
+    async def retry(self, job_id: str, *, now: bool = False) -> Retried:
+        """Let a job that ended badly go on from its failed step; what was finished stays.
+
+        With ``now`` also cut the wait of an open job for its next attempt.
+
+        Raises:
+            ConflictError: The job is open and waits for no attempt, or has completed.
+        """
+        description = await reading.describe(self.temporal, job_id, owner=self.owner)
+        return await retrying.retry(self.temporal, description, now=now)
+
+    async def terminate(self, job_id: str, reason: str) -> None:
+        """End a job at once, also one that hangs; it can't clean up.
+
+        Raises:
+            ConflictError: It has already ended.
+        """
+        description = await reading.describe(self.temporal, job_id, owner=self.owner)
+        await retrying.terminate(self.temporal, description, reason)
+
+    async def preview_redrive(self, wanted: JobFilter) -> RedrivePreview:
+        """Tell what ``redrive`` would do, and do nothing.
+
+        Raises:
+            InvalidInputError: The filter names nothing, or what can't be.
+        """
+        return await redriving.preview(self.temporal, self._to_redrive(wanted))
+
+    async def redrive(self, wanted: JobFilter, *, rate: float | None = None) -> RedriveStatus:
+        """Let every failed job that a filter matches go on from its failed step.
+
+        It runs as a durable workflow of its own.
+
+        Args:
+            wanted: Which jobs. If it names no state: those that failed or timed out.
+            rate: Jobs a second; None for as fast as it goes.
+
+        Raises:
+            InvalidInputError: The filter names nothing, or what can't be; nothing was started.
+        """
+        redrive_id = await redriving.start(self.temporal, self._to_redrive(wanted), rate)
+        return await redriving.status(self.temporal, redrive_id)
+
+    async def redrive_status(self, redrive_id: str) -> RedriveStatus:
+        """Return how far a redrive is.
+
+        Raises:
+            JobNotFoundError: There is no such redrive.
+        """
+        return await redriving.status(self.temporal, redrive_id)
+
+    def _to_redrive(self, wanted: JobFilter) -> RedriveFilter:
+        checked = redriving.checked(wanted)
+        return checked.model_copy(update={"owner": self.owner}) if self.owner else checked
 
     async def reschedule(self, job_id: str, at: datetime) -> JobStatus:
         """Let a job that has not begun begin ``at`` another instant; no worker is needed.

@@ -4,7 +4,7 @@ import asyncio
 import base64
 import binascii
 import re
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -138,7 +138,7 @@ async def page(
     if not 1 <= limit <= MAX_PAGE:
         raise InvalidInputError([Problem("limit", f"{limit}: use 1 to {MAX_PAGE}")])
     infos, token = await _page_at(client, wanted.query(), limit, cursor)
-    superseded = await _superseded(client, infos)
+    old = await superseded(client, infos)
     gate = asyncio.Semaphore(DESCRIBES_AT_ONCE)
 
     async def tell(info: WorkflowExecutionInfo) -> JobStatus | None:
@@ -157,7 +157,7 @@ async def page(
             job = job.model_copy(update={"error": error})
         return job
 
-    newest = [info for info in infos if info.execution.run_id not in superseded]
+    newest = [info for info in infos if info.execution.run_id not in old]
     told = await asyncio.gather(*(tell(info) for info in newest))
     jobs: dict[str, JobStatus] = {}
     for job in told:
@@ -212,7 +212,7 @@ async def _by_error(client: Client, query: str) -> list[Count]:
     rows: dict[str, tuple[int, str]] = {}
     token = b""
     while True:
-        infos, token = await _executions(client, query, MAX_PAGE, token)
+        infos, token = await executions(client, query, MAX_PAGE, token)
         for info in infos:
             fields = info.search_attributes.indexed_fields
             kind = (
@@ -233,7 +233,7 @@ async def _page_at(
 ) -> tuple[Sequence[WorkflowExecutionInfo], bytes]:
     """Return the page of runs that a cursor leads to; the server refuses one it has not made."""
     try:
-        return await _executions(client, query, size, _token(cursor))
+        return await executions(client, query, size, _token(cursor))
     except RPCError as error:
         if cursor is None or error.status not in NOT_ITS_OWN:
             raise
@@ -241,7 +241,7 @@ async def _page_at(
         raise InvalidInputError([problem]) from None
 
 
-async def _executions(
+async def executions(
     client: Client, query: str, size: int, token: bytes
 ) -> tuple[Sequence[WorkflowExecutionInfo], bytes]:
     """Return a page of runs. Raw, since the SDK's own list raises on a paused one (1.35.0)."""
@@ -255,7 +255,18 @@ async def _executions(
     return response.executions, response.next_page_token
 
 
-async def _superseded(client: Client, infos: Sequence[WorkflowExecutionInfo]) -> set[str]:
+async def every_execution(client: Client, query: str) -> AsyncIterator[WorkflowExecutionInfo]:
+    """Yield every run that a query matches, newest first."""
+    token = b""
+    while True:
+        infos, token = await executions(client, query, MAX_PAGE, token)
+        for info in infos:
+            yield info
+        if not token:
+            return
+
+
+async def superseded(client: Client, infos: Sequence[WorkflowExecutionInfo]) -> set[str]:
     """Return the runs among ``infos`` that have a newer run of the same id."""
     suspects = {
         info.execution.workflow_id
@@ -268,7 +279,7 @@ async def _superseded(client: Client, infos: Sequence[WorkflowExecutionInfo]) ->
     runs: list[WorkflowExecutionInfo] = []
     token = b""
     while True:
-        more, token = await _executions(client, f"WorkflowId IN ({names})", MAX_PAGE, token)
+        more, token = await executions(client, f"WorkflowId IN ({names})", MAX_PAGE, token)
         runs += more
         if not token:
             break

@@ -27,6 +27,7 @@ from jobs.client.connection import RPC_TIMEOUT, translated_errors
 from jobs.client.failures import open_event, open_failures
 from jobs.encryption import EncryptionKeyMissing
 from jobs.errors import JobNotFoundError
+from jobs.holds import MEMO_HOLD, Hold
 from jobs.kinds import KINDS, KINDS_BY_WORKFLOW
 from jobs.status import (
     JobFailure,
@@ -84,8 +85,8 @@ async def describe(
         )
     if owner is not None and await _owner(client, description) != owner:
         raise JobNotFoundError(job_id)
-    return description
     await open_failures(client, (step.last_failure for step in description.pending_activities))
+    return description
 
 
 async def _owner(client: Client, description: DescribeWorkflowExecutionResponse) -> str | None:
@@ -118,9 +119,9 @@ async def last_events(client: Client, job_id: str, run_id: str) -> list[HistoryE
             ),
             timeout=RPC_TIMEOUT,
         )
-    return list(response.history.events)
     for event in response.history.events:
         await open_event(client, event)
+    return list(response.history.events)
 
 
 async def first_event(client: Client, job_id: str, run_id: str) -> HistoryEvent:
@@ -218,8 +219,8 @@ async def told(
     else:
         events = await last_events(client, job_id, info.execution.run_id)
         updates = {"progress": JobProgress(percent=_percent_so_far(events))}
-    if state is JobState.HELD:
-        updates["held_because"] = await _held_because(client, job_id, info, events)
+    if state is JobState.HELD and (hold := await hold_of(client, info)) is not None:
+        updates |= _held(hold)
     if with_input:
         updates["input"] = await _input(client, job, events)
     return job.model_copy(update=updates)
@@ -405,15 +406,19 @@ async def _input(
     return validation.redact(kind.input, data) if kind else data
 
 
-async def _held_because(
-    client: Client, job_id: str, info: WorkflowExecutionInfo, events: Sequence[HistoryEvent]
-) -> str | None:
-    newest = events or await last_events(client, job_id, info.execution.run_id)
-    for event in newest:
-        signal = event.workflow_execution_signaled_event_attributes
-        if signal.signal_name == "hold":
-            return str(await decode(client, signal.input.payloads))
-    return None
+async def hold_of(client: Client, info: WorkflowExecutionInfo) -> Hold | None:
+    """Return the hold that a job says it is under, while it waits or before its next step."""
+    told = await memo_value(client, info, MEMO_HOLD)
+    return Hold.model_validate(told) if told else None
+
+
+def _held(hold: Hold) -> dict[str, Any]:
+    """Tell why a job is held."""
+    if hold.error is None:
+        return {"held_because": hold.reason}
+    message = hold.reason.removeprefix(f"{hold.error}: ")
+    failed = JobFailure(type=hold.error, message=message, retryable=False, at=hold.since)
+    return {"held_because": hold.reason, "error": failed}
 
 
 def links(client: Client, job_id: str, ui_url: str | None) -> JobLinks:

@@ -1,12 +1,14 @@
 """Email jobs: one message to one recipient, rendered from a named template.
 
 Queue ``emails``. One step, three attempts, 5 s then 10 s apart; where the relay says "later"
-(greylisting, a refused login) the wait is longer and the three attempts are repeated until the mail
-expires. A message goes out once in effect: see ``activities/emails.py``.
+(greylisting) the wait is longer and the three attempts are repeated until the mail expires. Where
+it refuses us (login, sender) the job is held. A message goes out once in effect: see
+``activities/emails.py``.
 """
 
 from jobs.emails.contract import (
     EMAIL,
+    HOLD_ON,
     MAX_ATTACHMENT_BYTES,
     MAX_ATTACHMENTS,
     MAX_CLAIMS,
@@ -27,6 +29,7 @@ from jobs.emails.contract import (
 from jobs.emails.errors import (
     DEFERRED,
     REFUSALS,
+    STOPS_ALL_MAIL,
     AttachmentMissing,
     AttachmentsTooLarge,
     EmailAddressUnsupported,
@@ -43,6 +46,7 @@ from jobs.emails.errors import (
     EmailRelayUnavailable,
     EmailSenderRejected,
     EmailTooLarge,
+    MailTemplateMissing,
     SmtpAnswered,
     UserUnknown,
 )
@@ -63,6 +67,7 @@ from jobs.templates import OnUnknown
 __all__ = [
     "DEFERRED",
     "EMAIL",
+    "HOLD_ON",
     "MAX_ATTACHMENTS",
     "MAX_ATTACHMENT_BYTES",
     "MAX_CLAIMS",
@@ -71,6 +76,7 @@ __all__ = [
     "REFUSALS",
     "SEND",
     "SMTP_DEADLINE",
+    "STOPS_ALL_MAIL",
     "WAITS_BETWEEN_ROUNDS",
     "WAITS_WHEN_GREYLISTED",
     "Attachment",
@@ -95,6 +101,7 @@ __all__ = [
     "EmailTooLarge",
     "LedgerEntry",
     "Letter",
+    "MailTemplateMissing",
     "Message",
     "OnUnknown",
     "ResetStanding",

@@ -15,7 +15,7 @@ from pydantic import (
 from temporalio.common import RetryPolicy
 from temporalio.workflow import ActivityConfig
 
-from jobs import templates
+from jobs import base, templates
 from jobs.addresses import Locale, MailAddress
 from jobs.base import (
     NEVER_RETRIED,
@@ -26,6 +26,7 @@ from jobs.base import (
     Queue,
     StoredFile,
 )
+from jobs.emails.errors import STOPS_ALL_MAIL
 from jobs.templates import MailTemplate, OnUnknown
 
 MAX_ATTACHMENTS: Final = 10
@@ -153,6 +154,9 @@ SEND: Final = ActivityConfig(
     ),
 )
 
+HOLD_ON: Final = base.HOLD_ON | STOPS_ALL_MAIL | {"MailTemplateMissing"}
+"""Errors after which nothing is sent until somebody has mended relay, settings or template."""
+
 
 def recipient_summary(message: Message) -> str:
     """Return whom a mail is for, without an address."""
@@ -172,6 +176,7 @@ EMAIL: Final = JobKind(
     queue=Queue.EMAILS,
     deadline=timedelta(days=8),
     steps={"emails.send": SEND},
+    hold_on=HOLD_ON,
     summarize=summarize,
     example={"template": "welcome", "to": "ada@example.com", "data": {"name": "Ada"}},
 )

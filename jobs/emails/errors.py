@@ -32,8 +32,12 @@ class EmailGreylisted(EmailDeferred):
     """The receiver's server takes mail from strangers only at a later try."""
 
 
-class EmailRelayMisconfigured(SmtpAnswered, TransientError):
+class EmailRelayMisconfigured(SmtpAnswered, PermanentError):
     """The relay refuses us, whatever the mail: login, certificate, STARTTLS. Mend the settings."""
+
+
+class MailTemplateMissing(PermanentError):
+    """A file of the mail template is not there: put it back."""
 
 
 class EmailClaimed(TransientError):
@@ -100,5 +104,8 @@ REFUSALS: Final = {
     )
 }
 
-DEFERRED: Final = frozenset({"EmailDeferred", "EmailGreylisted", "EmailRelayMisconfigured"})
+DEFERRED: Final = frozenset({"EmailDeferred", "EmailGreylisted"})
 """Errors that say "later": the job goes on trying until the mail expires."""
+
+STOPS_ALL_MAIL: Final = frozenset({"EmailRelayMisconfigured", "EmailSenderRejected"})
+"""Errors of the set-up that every mail meets, also one that would tell of them."""

@@ -25,6 +25,10 @@ class NoteDelayed(TransientError):
     """The note is good later."""
 
 
+class CabinetFull(PermanentError):
+    """Somebody must empty the cabinet."""
+
+
 class Line(Contract):
     text: str = ""
     weight: int = 0
@@ -36,7 +40,7 @@ class Note(Contract):
     text: str
     to: Annotated[str, Personal] = ""
     behave: str = "well"
-    """``well``, ``refuse``, ``fail``, ``wait`` (until cancelled)."""
+    """``well``, ``refuse``, ``fail``, ``wait`` (until cancelled), ``fill`` (fails while full)."""
     lines: tuple[Line, ...] = ()
     attachments: tuple[StoredFile, ...] = ()
 
@@ -63,6 +67,7 @@ NOTE: Final = JobKind(
     queue=Queue.EMAILS,
     deadline=timedelta(days=1),
     steps={"notes.read": STEP, "notes.file": STEP},
+    hold_on=frozenset({"CabinetFull"}),
     summarize=lambda note: f"file a note of {len(note.text)} characters",
     example={"text": "hello"},
 )
@@ -73,6 +78,9 @@ class NoteSteps:
     """The steps, and which of them were begun."""
 
     begun: list[str] = field(default_factory=list)
+    full: bool = False
+    mended: bool = False
+    """Whether every note is filed, whatever it says."""
 
     @activity.defn(name="notes.read")
     async def read(self, note: Note) -> Note:
@@ -84,8 +92,12 @@ class NoteSteps:
         self.begun.append("file")
         report(3, 4, unit="lines", message="filing")
         match note.behave:
+            case _ if self.mended:
+                return Filed(text=note.text)
             case "refuse":
                 raise NoteRefused("the note is no good: write another")
+            case "fill" if self.full:
+                raise CabinetFull("the cabinet is full: empty it")
             case "fail":
                 raise NoteDelayed("the cabinet is locked")
             case "wait":

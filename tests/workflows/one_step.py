@@ -34,6 +34,8 @@ class Steps:
     """Fails in the way that the note's text says, ``failures`` times."""
 
     failures: int = 1
+    final: bool = False
+    """Whether another attempt is no use."""
     calls: list[str] = field(default_factory=list)
 
     @activity.defn(name="notes.work")
@@ -42,7 +44,7 @@ class Steps:
         if len(self.calls) <= self.failures:
             if note.text == "hang":
                 await activity.wait_for_cancelled()
-            raise ApplicationError("cut", type=note.text)
+            raise ApplicationError("cut", type=note.text, non_retryable=self.final)
         return note
 
 
@@ -51,3 +53,16 @@ class NotesWorkflow(JobWorkflow):
     @workflow.run
     async def run(self, note: Note) -> Note:
         return await self.step(Steps.work, note, WORK, place=(1, 2), summary="work")
+
+
+@workflow.defn(name="TwoRuns")
+class TwoRunsWorkflow(JobWorkflow):
+    """Works once in each of two runs, held at the end of the first."""
+
+    @workflow.run
+    async def run(self, note: Note) -> Note:
+        done = await self.step(Steps.work, note, WORK, place=(1, 2), summary="work")
+        if note.text != "again":
+            self.hold("between two runs")
+            self.go_on(Note(text="again"))
+        return done

@@ -1,24 +1,28 @@
 """The step that every workflow is made of."""
 
 import pytest
-from temporalio.client import Client, WorkflowFailureError
-from temporalio.exceptions import ActivityError, ApplicationError
+from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
+from temporalio.exceptions import ActivityError, ApplicationError, CancelledError
 from temporalio.worker import Worker
 
-from jobs.attributes import JOB_STATE
+from jobs.attributes import JOB_ERROR, JOB_STATE
 from tests.conftest import RUNNER
-from tests.workflows.one_step import Note, NotesWorkflow, Steps
+from tests.workflows.one_step import Note, NotesWorkflow, Steps, TwoRunsWorkflow
 from workflows.base import JobWorkflow
 
 
-async def run(client: Client, unique: str, steps: Steps, text: str) -> Note:
-    async with Worker(
+def worker(client: Client, unique: str, steps: Steps) -> Worker:
+    return Worker(
         client,
         task_queue=unique,
-        workflows=[NotesWorkflow],
+        workflows=[NotesWorkflow, TwoRunsWorkflow],
         activities=[steps.work],
         workflow_runner=RUNNER,
-    ):
+    )
+
+
+async def run(client: Client, unique: str, steps: Steps, text: str) -> Note:
+    async with worker(client, unique, steps):
         return await client.execute_workflow(
             NotesWorkflow.run, Note(text=text), id=unique, task_queue=unique
         )
@@ -66,16 +70,70 @@ async def test_a_held_job_begins_no_step_until_it_is_released(client: Client, un
         start_signal="hold",
         start_signal_args=["look at it first"],
     )
-    async with Worker(
-        client,
-        task_queue=unique,
-        workflows=[NotesWorkflow],
-        activities=[steps.work],
-        workflow_runner=RUNNER,
-    ):
-        while (await handle.describe()).typed_search_attributes.get(JOB_STATE) != "held":
-            pass
+    async with worker(client, unique, steps):
+        await until_held(handle)
         assert steps.calls == []
         await handle.signal(JobWorkflow.release)
         assert await handle.result() == Note(text="x")
     assert (await handle.describe()).typed_search_attributes.get(JOB_STATE) is None
+
+
+async def until_held(handle: WorkflowHandle[NotesWorkflow, Note]) -> None:
+    while (await handle.describe()).typed_search_attributes.get(JOB_STATE) != "held":
+        pass
+
+
+async def test_a_transient_error_that_needs_a_person_is_tried_before_it_holds_the_job(
+    temporal: Client, unique: str
+) -> None:
+    steps = Steps(failures=5)
+    async with worker(temporal, unique, steps):
+        handle = await temporal.start_workflow(
+            NotesWorkflow.run, Note(text="DatabaseOutdated"), id=unique, task_queue=unique
+        )
+        await until_held(handle)
+        assert len(steps.calls) == 5
+        assert (await handle.describe()).typed_search_attributes.get(JOB_ERROR) == (
+            "DatabaseOutdated"
+        )
+        await handle.signal(JobWorkflow.release)
+        assert await handle.result() == Note(text="DatabaseOutdated")
+    assert len(steps.calls) == 6
+    assert (await handle.describe()).typed_search_attributes.get(JOB_ERROR) is None
+
+
+async def test_a_hold_outlives_the_end_of_a_run_that_goes_on_in_another(
+    client: Client, unique: str
+) -> None:
+    steps = Steps(failures=0)
+    async with worker(client, unique, steps):
+        handle = await client.start_workflow(
+            TwoRunsWorkflow.run,
+            Note(text="x"),
+            id=unique,
+            task_queue=unique,
+        )
+        await until_held(client.get_workflow_handle(unique))
+        assert steps.calls == ["1of2"]
+        await client.get_workflow_handle(unique).signal(JobWorkflow.release)
+        assert await handle.result() == Note(text="again")
+    assert steps.calls == ["1of2", "1of2"]
+
+
+async def test_a_held_job_can_be_cancelled(client: Client, unique: str) -> None:
+    steps = Steps(failures=0)
+    async with worker(client, unique, steps):
+        handle = await client.start_workflow(
+            NotesWorkflow.run,
+            Note(text="x"),
+            id=unique,
+            task_queue=unique,
+            start_signal="hold",
+            start_signal_args=["look at it first"],
+        )
+        await until_held(handle)
+        await handle.cancel()
+        with pytest.raises(WorkflowFailureError) as caught:
+            await handle.result()
+    assert isinstance(caught.value.cause, CancelledError)
+    assert steps.calls == []
