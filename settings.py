@@ -13,6 +13,7 @@ import re
 from collections.abc import Sequence
 from datetime import timedelta
 from email.utils import parseaddr
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Annotated, Any, Final, Self, TypedDict
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -20,6 +21,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import (
     BeforeValidator,
     Field,
+    IPvAnyAddress,
     SecretStr,
     ValidationError,
     field_validator,
@@ -34,9 +36,10 @@ from pydantic_settings import (
 )
 from typing_extensions import override
 
+from jobs.addresses import MailAddress
+from jobs.encryption import EncryptionKey, parse_keys
 from jobs.webhooks.sources import WebhookSource
 
-from jobs.encryption import EncryptionKey, parse_keys
 PREFIX: Final = "CONVEYOR_"
 FILE_SUFFIX: Final = "_FILE"
 
@@ -158,6 +161,9 @@ class Settings(BaseSettings):
     """The From header of every mail."""
     mail_bounce_to: str | None = None
     """Envelope sender, where bounces go. Default: the address in ``mail_from``."""
+    alerts_to: Annotated[list[MailAddress], NoDecode] = Field(default_factory=list)
+    """Who is mailed when jobs are held until somebody mends something, ``ops@example.com,...``.
+    Default: alerts are only errors in the worker's log."""
     dkim_selector: str | None = None
     """DKIM selector; set it together with ``dkim_key`` to sign mails here and not at the relay."""
     dkim_key: SecretStr | None = None
@@ -166,11 +172,11 @@ class Settings(BaseSettings):
     secret_key: SecretStr | None = None
     """At least 32 characters. Derives password-reset and unsubscribe tokens and signed links.
     Default: made once and kept in the data folder."""
-    public_url: str = "http://127.0.0.1:8000"
-    """Address under which people reach this application; links in mails begin with it."""
     encryption_keys: SecretStr | None = None
     """Encrypts what jobs hold, ``id:base64,...``: the first key writes, all read. ``starter.py
     encryption-key`` makes one. Default: nothing is encrypted."""
+    public_url: str = "http://127.0.0.1:8000"
+    """Address under which people reach this application; links in mails begin with it."""
     temporal_ui_url: str | None = None
     """Address of the Temporal Web UI, for links. Default: that of the embedded server."""
     product_name: str = "Conveyor"
@@ -187,6 +193,9 @@ class Settings(BaseSettings):
     """Most steps started per queue, over all workers, ``images=10/m``. Default: unlimited."""
     shutdown_grace: Duration = timedelta(seconds=30)
     """How long a stopping worker lets running steps finish; below the platform's kill time."""
+
+    metrics_host: IPvAnyAddress = Field(default=IPv4Address("127.0.0.1"))
+    """IP address on which a worker serves metrics (``--metrics-port``); ``0.0.0.0`` for all."""
 
     webhook_allowed_networks: Annotated[list[str], NoDecode] = Field(default_factory=list)
     """Networks that deliveries may reach besides the public internet, ``127.0.0.0/8,::1/128``. For
@@ -242,14 +251,14 @@ class Settings(BaseSettings):
         return f"sqlite:///{self.data_dir.absolute() / 'conveyor.db'}"
 
     @property
-    def outbox(self) -> Path:
-        """Folder of mails that were written instead of sent."""
-        return self.data_dir / "outbox"
-
-    @property
     def encryption(self) -> Sequence[EncryptionKey]:
         """The keys of payloads, the one that writes first; none where nothing is encrypted."""
         return parse_keys(self.encryption_keys.get_secret_value()) if self.encryption_keys else ()
+
+    @property
+    def outbox(self) -> Path:
+        """Folder of mails that were written instead of sent."""
+        return self.data_dir / "outbox"
 
     @property
     def mailer_options(self) -> MailerOptions:
@@ -289,7 +298,7 @@ class Settings(BaseSettings):
         return parse_json(value)
 
     @field_validator(
-        "webhook_allowed_networks", "api_cors_origins", "jwt_algorithms", mode="before"
+        "webhook_allowed_networks", "api_cors_origins", "jwt_algorithms", "alerts_to", mode="before"
     )
     @classmethod
     def _read_list(cls, value: Any) -> Any:
@@ -350,11 +359,6 @@ class Settings(BaseSettings):
             raise ValueError(msg)
         return value
 
-    @field_validator("time_zone")
-    @classmethod
-    def _known_zone(cls, value: str) -> str:
-        try:
-            ZoneInfo(value)
     @field_validator("encryption_keys")
     @classmethod
     def _are_keys(cls, value: SecretStr | None) -> SecretStr | None:
@@ -362,6 +366,11 @@ class Settings(BaseSettings):
             parse_keys(value.get_secret_value())
         return value
 
+    @field_validator("time_zone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
         except (ZoneInfoNotFoundError, ValueError, OSError):
             msg = f"{value!r} is no IANA time zone such as Europe/Berlin"
             raise ValueError(msg) from None

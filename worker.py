@@ -32,6 +32,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 
 import settings as environment
 from activities import handlers
+from activities.alerts import AlertActivities
 from activities.deliveries import DeliveryActivities
 from activities.emails import EmailActivities
 from activities.events import EventActivities
@@ -69,11 +70,13 @@ from cli.temporal_server import temporal_server
 from jobs._version import __version__
 from jobs.base import JobKind, Queue
 from jobs.client import connect, reading
+from jobs.client.holding import count_held
 from jobs.client.webhooks import ensure_sweep
 from jobs.deliveries import DELIVERY
 from jobs.emails import EMAIL
 from jobs.events import EVENT
 from jobs.exports import EXPORT
+from jobs.holds import AlertRecipients
 from jobs.images import IMAGE
 from jobs.imports import IMPORT
 from jobs.mailings import MAILING
@@ -83,6 +86,7 @@ from jobs.schedules.client import ScheduleClient
 from jobs.webhooks import WEBHOOK
 from opening import Adapters, open_adapters
 from settings import Settings
+from workflows.alerts import AlertOfHoldWorkflow
 from workflows.deliveries import DeliverWebhookWorkflow
 from workflows.emails import SendEmailWorkflow
 from workflows.events import PublishEventWorkflow
@@ -240,6 +244,17 @@ class JobHistory:
         return await reading.last_attempt(self.client, job_id, run_id)
 
 
+@dataclass(frozen=True, slots=True)
+class HeldJobs:
+    """Counts held jobs for alerts."""
+
+    client: Client
+
+    async def count(self, error: str) -> int:
+        """Return how many jobs are held by errors of that type."""
+        return await count_held(self.client, error)
+
+
 def build_workers(
     client: Client,
     adapters: Adapters,
@@ -249,6 +264,8 @@ def build_workers(
 ) -> list[Worker]:
     """Return a worker for each queue that has a kind."""
     failures = FailureActivities(telemetry.LogReporter(), JobHistory(client))
+    recipients = AlertRecipients(to=tuple(adapters.settings.alerts_to))
+    alerts = AlertActivities(HeldJobs(client), recipients)
     wiring = wire(adapters)
     system_steps = {Queue.REPORTS: ScheduleActivities(ScheduleClient(client)).all()}
     return [
@@ -258,9 +275,11 @@ def build_workers(
             workflows=[
                 *(wired.workflow for wired in wiring if wired.kind.queue is queue),
                 *SYSTEM_WORKFLOWS.get(queue, ()),
+                AlertOfHoldWorkflow,
             ],
             activities=[
                 *failures.all(),
+                *alerts.all(),
                 *(
                     step
                     for wired in wiring
