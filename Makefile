@@ -3,7 +3,7 @@
 # the interpreter. Written for GNU make 3.81 and later, which macOS ships.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test test-fast lint format docs bench lock secrets image-check sbom audit clean
+.PHONY: help demo dev test test-fast stack stack-test lint format docs bench proof lock secrets image-check sbom audit clean
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -30,6 +30,12 @@ test: $(READY) ## Run every test, on every core
 test-fast: $(READY) ## Run the tests that start no server but Temporal, in under 90 s
 	$(BIN)/python -m pytest -q -n auto --dist loadgroup -m "not slow"
 
+stack: $(READY) ## Run the topology of docker-compose.yml from packages on this machine, until Ctrl-C
+	@$(BIN)/python -m tests.stack
+
+stack-test: $(READY) ## Run the end-to-end tests against that topology
+	$(BIN)/python -m tests.stack -m pytest -q tests/end_to_end
+
 lint: $(READY) ## Check style, types, imports and that the locks fit pyproject.toml; needs no network
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -50,6 +56,9 @@ docs: $(READY) ## Write the reference pages that are made from the code
 
 bench: $(READY) ## Measure side by side and print the ratios
 	$(BIN)/python -m bench
+
+proof: $(READY) ## Show what survives crashes, zombies, cuts and a full disk; JOBS=2000 SEED=new
+	@$(BIN)/python -m tests.proof $(if $(JOBS),--jobs $(JOBS)) $(if $(SEED),--seed $(SEED))
 
 lock: $(READY) ## Write the locks anew after pyproject.toml has changed; UPGRADE=1 takes newer versions
 	$(COMPILE) $(if $(UPGRADE),--upgrade) pyproject.toml -o requirements.lock

@@ -16,7 +16,7 @@ from adapters import devserver
 from jobs import attributes
 from jobs.client.connection import DEFAULT_ADDRESS
 from jobs.converter import DATA_CONVERTER
-from tests.end_to_end.installation import Installation
+from tests.end_to_end.installation import STACK, Installation
 
 SERVER_OPTIONS = [
     option
@@ -109,7 +109,10 @@ def unique() -> str:
 
 @pytest.fixture(scope="session")
 async def shared_server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
-    """The address of an embedded server that this ring's tests share."""
+    """The address of an embedded server that this ring's tests share, or of `make stack-test`'s."""
+    if STACK is not None:
+        yield STACK.temporal
+        return
     folder = tmp_path_factory.mktemp("server")
     async with await devserver.ensure(folder, port=0) as embedded:
         yield embedded.server.address

@@ -1,7 +1,7 @@
 """Real servers of the tests, from wheels: PostgreSQL and an S3 store.
 
 Each is a child process of this one with a folder of its own in /tmp, and ends, by its pid, when the
-context does. Neither keeps anything.
+context does; a Ctrl-C in the terminal reaches this process alone. Neither keeps anything.
 """
 
 import importlib.util
@@ -76,7 +76,9 @@ def postgresql_server() -> Iterator[str]:
         options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
         with (folder / "log").open("wb") as log:
             server = [str(installed / "bin/postgres"), "-D", str(data), *options]
-            process = subprocess.Popen(server, stdout=log, stderr=log, user=user, cwd="/")
+            process = subprocess.Popen(
+                server, stdout=log, stderr=log, user=user, cwd="/", start_new_session=True
+            )
         with _ended(process, signal.SIGQUIT):
             ready = [str(installed / "bin/pg_isready"), "-q", "-h", str(folder)]
             _until(lambda: subprocess.run(ready, check=False).returncode == 0, process)
@@ -107,7 +109,9 @@ def s3_server() -> Iterator[S3Server]:
                    "-master.volumeSizeLimitMB=64", "-volume.max=20", "-master.telemetry=false",
                    *(f"-{name}={number}" for name, number in numbers.items())]  # fmt: skip
         with Path(top, "log").open("wb") as log:
-            process = subprocess.Popen(command, stdout=log, stderr=log, cwd=top)
+            process = subprocess.Popen(
+                command, stdout=log, stderr=log, cwd=top, start_new_session=True
+            )
         with _ended(process, signal.SIGKILL):
             _until(lambda: _answers(f"{server.endpoint}/healthz"), process)
             yield server

@@ -13,9 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from jobs.status import JobState
+from tests.stack.where import STACK_FILE, TESTS, Stack
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_S = 90
+STACK = Stack.load(Path(os.environ[STACK_FILE])) if STACK_FILE in os.environ else None
+"""The stack that the ring runs against, if it does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +83,7 @@ class Installation:
         return {
             **outside,
             "CONVEYOR_DATA_DIR": str(self.folder / "data"),
+            **({"TEMPORAL_NAMESPACE": TESTS} if STACK else {}),
             **self.variables,
             **extra,
         }
