@@ -7,7 +7,6 @@ does not.
 
 import asyncio
 import random
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -101,11 +100,11 @@ class DeliveryActivities:
                 spread = 1 + random.random() * SPREAD  # noqa: S311 (no secret: it spreads load)
                 raise EndpointWaiting(leave.reason, retry_after=wait * spread, benign=True)
             case Dispatch():
-                answer = await self._send(attempt, leave)
+                answer = await self._send(attempt, leave, clock)
                 return await self.log.finish(attempt, leave.token, answer, clock.now())
 
-    async def _send(self, attempt: Attempt, leave: Dispatch) -> Answer:
-        sent_at = int(time.time())
+    async def _send(self, attempt: Attempt, leave: Dispatch, clock: ServerClock) -> Answer:
+        sent_at = int(clock.now().timestamp())  # receivers refuse what a wrong clock has signed
         headers = {
             **leave.headers,
             "content-type": "application/json",

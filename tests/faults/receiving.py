@@ -13,6 +13,7 @@ import standardwebhooks
 MISBEHAVED: Final = 0.3
 """Share of requests that a receiver spoils."""
 NO_CONTENT: Final = b"HTTP/1.1 204 No Content\r\n\r\n"
+UNAUTHORIZED: Final = b"HTTP/1.1 401 Unauthorized\r\ncontent-length: 0\r\n\r\n"
 HANG_S: Final = 3
 
 
@@ -26,6 +27,8 @@ class Receiver:
     key: str = ""
     accepted: Counter[str] = field(default_factory=Counter)
     """Requests that took effect here, by ``webhook-id``."""
+    refused: int = 0
+    """Requests whose signature or time-stamp was wrong."""
     bodies: dict[str, set[bytes]] = field(default_factory=lambda: defaultdict(set))
     connections: set[asyncio.WriteTransport] = field(default_factory=set)
 
@@ -48,7 +51,12 @@ class Receiver:
         pairs = [line.split(": ", 1) for line in lines if line]
         headers = {name.lower(): value for name, value in pairs}
         body = await reader.readexactly(int(headers["content-length"]))
-        standardwebhooks.Webhook(self.key).verify(body, headers)
+        try:
+            standardwebhooks.Webhook(self.key).verify(body, headers)
+        except standardwebhooks.WebhookVerificationError:
+            self.refused += 1
+            writer.write(UNAUTHORIZED)
+            return
         self.bodies[headers["webhook-id"]].add(body)
         if self.faults and self.chance.random() < MISBEHAVED:
             await self.misbehave(headers["webhook-id"], writer)

@@ -1,0 +1,41 @@
+"""The proof in short: every fault once over some jobs of every kind."""
+
+import os
+import random
+import sys
+
+import pytest
+
+from tests.proof.mixed import prove, totals
+from tests.proof.plan import Fault, make_plan
+from tests.proof.telling import told
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+JOBS = int(os.environ.get("PROOF_JOBS", "60"))
+SEED = int(os.environ.get("FAULT_SEED", random.randrange(10**6)))  # noqa: S311 - no secret
+FREEZE_S = 18.0
+"""Longer than the heartbeats of mails, deliveries and pictures."""
+
+
+def say(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
+
+
+async def test_under_every_fault_nothing_is_lost_and_what_is_doubled_is_named() -> None:
+    outcome = await prove(seed=SEED, jobs=JOBS, freeze_s=FREEZE_S, say=say)
+
+    say(told(outcome))
+    assert outcome.proved, told(outcome)
+    assert {*outcome.struck, *outcome.skipped} == set(Fault)
+    assert totals(outcome.verdicts)["all"]["submitted"] >= JOBS
+    assert outcome.poisoned >= 1
+
+
+def test_the_same_seed_gives_the_same_plan_and_another_gives_another() -> None:
+    plan = make_plan(7, 500, FREEZE_S)
+
+    assert plan == make_plan(7, 500, FREEZE_S)
+    assert plan != make_plan(8, 500, FREEZE_S)
+    assert {strike.fault for strike in plan} == set(Fault)
+    assert [strike.after for strike in plan] == sorted(strike.after for strike in plan)

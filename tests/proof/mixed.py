@@ -1,0 +1,232 @@
+"""Jobs of every kind, submitted while the plan strikes; then the count."""
+
+import asyncio
+import hashlib
+import hmac
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from tempfile import TemporaryDirectory
+from typing import Final
+
+from temporalio.service import RPCError
+
+from jobs.client import JobFilter, Submission
+from jobs.errors import ConveyorError, ServerUnreachableError
+from jobs.status import JobState
+from jobs.webhooks import WEBHOOK
+from tests.proof.judging import Judge, Verdict
+from tests.proof.load import SOURCE, Load, Planned, body_of, make_load
+from tests.proof.place import SECRET, Place, open_place, start_workers
+from tests.proof.plan import Fault, Strike, make_plan
+from tests.proof.striking import Striker
+
+SUBMITTED_AT_ONCE: Final = 8
+STORED: Final = {200, 202}
+SENDER_WAITS_S: Final = 2.0
+SENDER_TRIES: Final = 60
+"""A sender whose webhook was not stored comes again, as they all do."""
+LOOK_S: Final = 0.5
+RELEASE_S: Final = 2.0
+PATIENCE_S: Final = 300.0
+"""When nothing has ended for so long, what is open counts as lost."""
+JUDGED_AT_ONCE: Final = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What a run came to."""
+
+    seed: int
+    jobs: int
+    freeze_s: float
+    plan: Sequence[Strike]
+    struck: Mapping[Fault, int]
+    skipped: Mapping[Fault, str]
+    verdicts: Sequence[Verdict]
+    poisoned: int
+    """Workers that the poison job killed."""
+    lives: int
+    """Workers that were started in all."""
+    released: int
+    """Jobs that were held and released by the operator."""
+    seconds: float
+    refused: Sequence[str]
+    """Jobs that could not be submitted."""
+    unsigned: int
+    """Requests that a receiver refused for their signature or time-stamp."""
+
+    @property
+    def proved(self) -> bool:
+        """Whether nothing was lost, and nothing doubled that is not a named unknown."""
+        spoilt = any(verdict.lost or verdict.doubled for verdict in self.verdicts)
+        return not (spoilt or self.refused or self.unsigned)
+
+
+@dataclass(slots=True)
+class Watch:
+    """How far the whole load is, asked of the server again and again."""
+
+    place: Place
+    ended: int = 0
+    open: int = 1
+    released: int = 0
+
+    async def follow(self) -> None:
+        """Look until cancelled; a server that is away is asked again."""
+        while True:
+            try:
+                counts = {entry.state: entry.count for entry in await self.place.jobs.count()}
+            except (ConveyorError, RPCError, RuntimeError):
+                counts = {}
+            if counts:
+                final = {state.value for state in JobState if state.final}
+                self.ended = sum(n for state, n in counts.items() if state in final)
+                self.open = sum(counts.values()) - self.ended
+            await asyncio.sleep(LOOK_S)
+
+    async def release(self) -> None:
+        """Do until cancelled what an operator does: release what is held for want of room."""
+        while True:
+            try:
+                page = await self.place.jobs.list(JobFilter(state=JobState.HELD), limit=100)
+                for job in page.jobs:
+                    handle = self.place.temporal.get_workflow_handle(job.id)
+                    await handle.signal("release")
+                    self.released += 1
+            except (ConveyorError, RPCError, RuntimeError):
+                pass
+            await asyncio.sleep(RELEASE_S)
+
+    async def until_all_ended(self) -> None:
+        """Return when no job is open, or when nothing has ended for long."""
+        seen, since = (self.ended, self.open), time.monotonic()
+        while self.open and time.monotonic() - since < PATIENCE_S:
+            if (self.ended, self.open) != seen:
+                seen, since = (self.ended, self.open), time.monotonic()
+            await asyncio.sleep(LOOK_S)
+
+
+async def prove(*, seed: int, jobs: int, freeze_s: float, say: Callable[[str], None]) -> Outcome:
+    """Run the load under the plan and judge it."""
+    began = time.monotonic()
+    load, plan = make_load(seed, jobs), make_plan(seed, jobs, freeze_s)
+    with TemporaryDirectory(prefix="proof-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        async with open_place(folder, jobs=jobs, seed=seed) as place, AsyncExitStack() as stack:
+            place.relay.fates = dict(load.fates)
+            for key, data in load.files.items():
+                await place.storage.put(key, data)
+            await start_workers(stack, place, folder)
+            say(f"{len(place.fleet.members)} workers are ready")
+            striker = Striker(place, plan, say, Random(f"strikes {seed}"))  # noqa: S311 (repeatable)
+            watch = Watch(place)
+            refused = await _carry_out(place, load, striker, watch)
+            say(f"{watch.ended} jobs have ended, {watch.open} have not; counting")
+            verdicts = await _judge(place, [job for job in load.jobs if job.id not in refused])
+            return Outcome(
+                seed=seed,
+                jobs=jobs,
+                freeze_s=freeze_s,
+                plan=plan,
+                struck=striker.done,
+                skipped=striker.skipped,
+                verdicts=verdicts,
+                poisoned=striker.poisoned,
+                lives=sum(member.lives for member in place.fleet.members),
+                released=watch.released,
+                seconds=time.monotonic() - began,
+                refused=refused,
+                unsigned=sum(receiver.refused for _, receiver, _ in place.receivers),
+            )
+
+
+async def _carry_out(place: Place, load: Load, striker: Striker, watch: Watch) -> list[str]:
+    """Submit and strike until everything has ended; return what could not be submitted."""
+    aides = [asyncio.create_task(watch.follow()), asyncio.create_task(watch.release())]
+    try:
+        striking = asyncio.create_task(striker.run(lambda: watch.ended))
+        refused = await _submit(place, load.jobs)
+        await striking
+        if striker.broken is not None:
+            raise striker.broken
+        watch.open = 1  # an old count may say that all is done
+        await asyncio.sleep(2 * LOOK_S)
+        await watch.until_all_ended()
+    finally:
+        for aide in aides:
+            aide.cancel()
+        await asyncio.gather(*aides, return_exceptions=True)
+    return refused
+
+
+async def _submit(place: Place, jobs: Sequence[Planned]) -> list[str]:
+    """Submit all, some at once; return the ids of those that were not taken."""
+    waiting = iter(jobs)
+    refused: list[str] = []
+
+    async def lane() -> None:
+        for job in waiting:
+            try:
+                taken = await _submit_one(place, job)
+            except ServerUnreachableError:
+                taken = False
+            if not taken:
+                refused.append(job.id)
+
+    await asyncio.gather(*(lane() for _ in range(SUBMITTED_AT_ONCE)))
+    return refused
+
+
+async def _submit_one(place: Place, job: Planned) -> bool:
+    if job.kind != WEBHOOK.name:
+        await place.jobs.submit(job.kind, job.data, Submission(key=job.key))
+        return True
+    body = body_of(job)
+    headers = {
+        "content-type": "application/json",
+        "x-github-event": "push",
+        "x-github-delivery": job.key,
+        "x-hub-signature-256": "sha256="
+        + hmac.new(SECRET.encode(), body, hashlib.sha256).hexdigest(),
+    }
+    for _ in range(SENDER_TRIES):
+        receipt = await place.door.receive(SOURCE, headers, body)
+        if receipt.status in STORED:
+            return True
+        await asyncio.sleep(SENDER_WAITS_S)
+    return False
+
+
+async def _judge(place: Place, jobs: Sequence[Planned]) -> list[Verdict]:
+    judge = await Judge.open(place)
+    waiting = iter(jobs)
+    verdicts: list[Verdict] = []
+
+    async def lane() -> None:
+        for job in waiting:
+            verdicts.extend(await judge.judge(job))
+
+    await asyncio.gather(*(lane() for _ in range(JUDGED_AT_ONCE)))
+    return verdicts
+
+
+def totals(verdicts: Sequence[Verdict]) -> dict[str, Counter[str]]:
+    """Return the counts of each kind, and of all."""
+    found: dict[str, Counter[str]] = {}
+    for verdict in verdicts:
+        for name in (verdict.kind, "all"):
+            counts = found.setdefault(name, Counter())
+            counts["submitted"] += 1
+            counts["completed once"] += verdict.once
+            counts["failed as planned"] += verdict.planned
+            counts["lost"] += verdict.lost
+            counts["effects doubled"] += verdict.doubled
+            counts["named unknowns"] += verdict.unknown
+            counts["steps redone"] += verdict.repeated.redone
+            counts["attempts eaten"] += verdict.repeated.eaten
+    return found
