@@ -47,7 +47,6 @@ async def move(
         event,
         delay=delay,
         if_open=WorkflowIDConflictPolicy.TERMINATE_EXISTING,
-        request_id=str(uuid4()),
     )
 
 
@@ -58,7 +57,6 @@ async def start_anew(
     *,
     delay: timedelta,
     if_open: WorkflowIDConflictPolicy,
-    request_id: str,
 ) -> str:
     """Start the job again that ``event`` started, everything else as it was; return its run id.
 
@@ -80,7 +78,7 @@ async def start_anew(
                     workflow_execution_timeout=_duration(deadline + delay),
                     workflow_start_delay=_duration(delay),
                     identity=client.identity,
-                    request_id=request_id,
+                    request_id=str(uuid4()),
                     workflow_id_reuse_policy=WorkflowIdReusePolicy.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
                     workflow_id_conflict_policy=WorkflowIdConflictPolicy.ValueType(int(if_open)),
                     memo=started.memo,

@@ -76,16 +76,19 @@ async def retry(
         if point is None:
             msg = f"job {execution.workflow_id!r} is being ended just now: try again"
             raise ConflictError(msg)
-        return await go_on(client, execution, point, request_id=str(uuid4()))
+        return await go_on(client, execution, point)
     if now and not state.final:
         return await _hurry(client, description, state)
     raise _refusal(execution.workflow_id, state)
 
 
 async def go_on(
-    client: Client, execution: WorkflowExecution, point: ResetPoint, *, request_id: str
+    client: Client, execution: WorkflowExecution, point: ResetPoint, *, said: str = "retried"
 ) -> Retried:
-    """Let an ended run go on at ``point``; the same ``request_id`` again gives the same run."""
+    """Let an ended run go on at ``point``; its log begins with what is ``said``.
+
+    Not safe to repeat: a second call ends the run that the first has made, and makes another.
+    """
     job_id = execution.workflow_id
     if point.finish_event_id is None:
         event = await reading.first_event(client, job_id, execution.run_id)
@@ -95,7 +98,6 @@ async def go_on(
             event,
             delay=timedelta(0),
             if_open=WorkflowIDConflictPolicy.FAIL,
-            request_id=request_id,
         )
     else:
         with translated_errors(job_id):
@@ -103,9 +105,9 @@ async def go_on(
                 ResetWorkflowExecutionRequest(
                     namespace=client.namespace,
                     workflow_execution=execution,
-                    reason=f"retried {point.why}",
+                    reason=f"{said} {point.why}",
                     workflow_task_finish_event_id=point.finish_event_id,
-                    request_id=request_id,
+                    request_id=str(uuid4()),
                     reset_reapply_exclude_types=NOT_TAKEN_OVER,
                     identity=client.identity,
                 ),
