@@ -44,6 +44,7 @@ from activities.images import ImageActivities
 from activities.imports import ImportActivities
 from activities.interceptor import StepInterceptor
 from activities.mailings import MailingActivities
+from activities.redrives import RedriveActivities
 from activities.reports import ReportActivities
 from activities.schedules import ScheduleActivities
 from activities.webhooks import WebhookActivities
@@ -71,6 +72,7 @@ from jobs._version import __version__
 from jobs.base import JobKind, Queue
 from jobs.client import connect, reading
 from jobs.client.holding import count_held
+from jobs.client.redriving import Redriver
 from jobs.client.webhooks import ensure_sweep
 from jobs.deliveries import DELIVERY
 from jobs.emails import EMAIL
@@ -95,6 +97,7 @@ from workflows.images import ProcessImageWorkflow
 from workflows.imports import ImportDataWorkflow
 from workflows.interceptor import FinalFailureInterceptor
 from workflows.mailings import SendMailingWorkflow
+from workflows.redrives import RedriveWorkflow
 from workflows.reminders import SendReminderWorkflow
 from workflows.reports import DailyReportsWorkflow, GenerateReportWorkflow
 from workflows.schedules import RaiseAlertWorkflow, WatchSchedulesWorkflow
@@ -118,6 +121,7 @@ DEFAULT_SLOTS: Final[Mapping[Queue, int]] = {
 SYSTEM_WORKFLOWS: Final[Mapping[Queue, Sequence[type]]] = {
     Queue.WEBHOOKS: (SweepWebhooksWorkflow,),
     Queue.REPORTS: (DailyReportsWorkflow, WatchSchedulesWorkflow, RaiseAlertWorkflow),
+    Queue.BATCHES: (RedriveWorkflow,),
 }
 """Workflows that no one submits."""
 
@@ -262,12 +266,15 @@ def build_workers(
     slots: Mapping[Queue, int],
     steps: StepInterceptor,
 ) -> list[Worker]:
-    """Return a worker for each queue that has a kind."""
+    """Return a worker for each queue that has a kind or a system workflow."""
     failures = FailureActivities(telemetry.LogReporter(), JobHistory(client))
     recipients = AlertRecipients(to=tuple(adapters.settings.alerts_to))
     alerts = AlertActivities(HeldJobs(client), recipients)
     wiring = wire(adapters)
-    system_steps = {Queue.REPORTS: ScheduleActivities(ScheduleClient(client)).all()}
+    system_steps = {
+        Queue.REPORTS: ScheduleActivities(ScheduleClient(client)).all(),
+        Queue.BATCHES: RedriveActivities(Redriver(client), adapters.storage).all(),
+    }
     return [
         Worker(
             client,
@@ -303,7 +310,7 @@ def build_workers(
             deployment_config=serving.deployment(options),
         )
         for queue in options.queues
-        if any(wired.kind.queue is queue for wired in wiring)
+        if queue in SYSTEM_WORKFLOWS or any(wired.kind.queue is queue for wired in wiring)
     ]
 
 
