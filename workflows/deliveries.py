@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from temporalio import workflow
+from temporalio.common import VersioningBehavior
 from temporalio.exceptions import (
     ActivityError,
     ApplicationError,
@@ -58,7 +59,7 @@ NOTICE_TEXTS: Final = {
 }
 
 
-@workflow.defn(name=DELIVERY.workflow)
+@workflow.defn(name=DELIVERY.workflow, versioning_behavior=VersioningBehavior.AUTO_UPGRADE)
 class DeliverWebhookWorkflow(JobWorkflow):
     """Try the endpoint by its schedule until it accepts the event."""
 

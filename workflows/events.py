@@ -5,6 +5,7 @@ from collections import Counter
 from typing import Final
 
 from temporalio import workflow
+from temporalio.common import VersioningBehavior
 from temporalio.exceptions import (
     ChildWorkflowError,
     WorkflowAlreadyStartedError,
@@ -33,7 +34,7 @@ CANCELLED: Final = "cancelled"
 BEGUN_BEFORE: Final = "begun_before"
 
 
-@workflow.defn(name=EVENT.workflow)
+@workflow.defn(name=EVENT.workflow, versioning_behavior=VersioningBehavior.AUTO_UPGRADE)
 class PublishEventWorkflow(JobWorkflow):
     """Store the event, start its deliveries, and count how they end."""
 

@@ -3,6 +3,7 @@
 from contextlib import suppress
 
 from temporalio import workflow
+from temporalio.common import VersioningBehavior
 
 from activities.mailings import MailingActivities
 from jobs.errors import PoisonJob
@@ -27,7 +28,7 @@ AROUND_CHUNKS = 3
 """Steps besides the chunks: preparing, further passes over those deferred, finishing."""
 
 
-@workflow.defn(name=MAILING.workflow)
+@workflow.defn(name=MAILING.workflow, versioning_behavior=VersioningBehavior.AUTO_UPGRADE)
 class SendMailingWorkflow(JobWorkflow):
     """Send to every recipient once; done when each has an outcome."""
 
