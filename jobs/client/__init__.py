@@ -19,8 +19,20 @@ from temporalio.client import Client, WorkflowHistoryEventFilterType
 from jobs import kinds, validation
 from jobs.access import COMMON_FILES, INTERNAL_KINDS, owned_key, stored_files, upload_prefix
 from jobs.base import Contract, JobKind
-from jobs.client import holding, listing, moving, reading, redriving, retrying, submission
+from jobs.client import (
+    acting,
+    deleting,
+    holding,
+    listing,
+    moving,
+    reading,
+    redriving,
+    retrying,
+    submission,
+)
+from jobs.client.acting import Cancelled
 from jobs.client.connection import RPC_TIMEOUT, connect, translated_errors
+from jobs.client.deleting import Traces
 from jobs.client.following import Follower, Look
 from jobs.client.holding import Released
 from jobs.client.listing import Count, JobFilter, JobPage
@@ -40,8 +52,10 @@ from jobs.errors import (
 from jobs.files import job_of_folder
 from jobs.redrives import RedriveFilter
 from jobs.status import JobState, JobStatus, derive_state
+from jobs.traces import Erased
 
 __all__ = [
+    "Cancelled",
     "Count",
     "Follower",
     "JobClient",
@@ -55,6 +69,7 @@ __all__ = [
     "Released",
     "Retried",
     "Submission",
+    "Traces",
     "connect",
 ]
 
@@ -269,6 +284,16 @@ class JobClient:
         with translated_errors(job_id):
             await self.temporal.get_workflow_handle(job_id).cancel(rpc_timeout=RPC_TIMEOUT)
 
+    async def cancel_matching(self, wanted: JobFilter, *, dry_run: bool = False) -> Cancelled:
+        """Ask every open job to stop that a filter matches, or only count them.
+
+        Raises:
+            InvalidInputError: The filter names nothing.
+        """
+        return await acting.cancel_matching(
+            self.temporal, wanted, owner=self.owner, dry_run=dry_run
+        )
+
     async def hold(self, job_id: str, reason: str) -> JobStatus:
         """Let the job begin no further step until it is released; a running one goes on.
 
@@ -376,16 +401,20 @@ class JobClient:
         await moving.move(self.temporal, description, None)
         return await self.status(job_id)
 
-    async def delete(self, job_id: str) -> None:
-        """Forget a job that has ended: its history, input and result. Its files are the caller's.
+    async def delete(
+        self, job_id: str, traces: Traces | None = None, *, results: bool = False
+    ) -> Erased:
+        """Forget a job that has ended: its history, input and result.
+
+        Args:
+            job_id: Which.
+            traces: What also erases its files and ledgers, ``adapters.traces.Traces``; without it
+                they are the caller's.
+            results: Whether the files that the user asked for go too.
 
         Raises:
             JobNotFoundError: There is no such job.
             ConflictError: It is still open; cancel it first.
         """
         description = await reading.describe(self.temporal, job_id, owner=self.owner)
-        state = derive_state(description)
-        if not state.final:
-            msg = f"job {job_id!r} is {state}: cancel it, and delete it when it has ended"
-            raise ConflictError(msg)
-        await reading.delete(self.temporal, description.workflow_execution_info.execution)
+        return await deleting.delete(self.temporal, description, traces, results=results)
