@@ -27,7 +27,7 @@ from typing import Annotated, Any, Final
 
 import typer
 from temporalio.client import Client
-from temporalio.worker import Worker
+from temporalio.worker import Interceptor, Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 import settings as environment
@@ -44,6 +44,7 @@ from activities.images import ImageActivities
 from activities.imports import ImportActivities
 from activities.interceptor import StepInterceptor
 from activities.mailings import MailingActivities
+from activities.measuring import StepMetrics
 from activities.redrives import RedriveActivities
 from activities.reports import ReportActivities
 from activities.schedules import ScheduleActivities
@@ -97,6 +98,7 @@ from workflows.images import ProcessImageWorkflow
 from workflows.imports import ImportDataWorkflow
 from workflows.interceptor import FinalFailureInterceptor
 from workflows.mailings import SendMailingWorkflow
+from workflows.measuring import JobMetrics
 from workflows.redrives import RedriveWorkflow
 from workflows.reminders import SendReminderWorkflow
 from workflows.reports import DailyReportsWorkflow, GenerateReportWorkflow
@@ -264,7 +266,7 @@ def build_workers(
     adapters: Adapters,
     options: Options,
     slots: Mapping[Queue, int],
-    steps: StepInterceptor,
+    interceptors: Sequence[Interceptor],
 ) -> list[Worker]:
     """Return a worker for each queue that has a kind or a system workflow."""
     failures = FailureActivities(telemetry.LogReporter(), JobHistory(client))
@@ -300,7 +302,7 @@ def build_workers(
                     "jobs", "activities", "workflows.base"
                 )
             ),
-            interceptors=[steps, FinalFailureInterceptor()],
+            interceptors=interceptors,
             max_concurrent_activities=slots[queue],
             max_task_queue_activities_per_second=adapters.settings.rates.get(queue),
             max_heartbeat_throttle_interval=HEARTBEAT_INTERVAL,
@@ -323,8 +325,7 @@ async def run(settings: Settings, options: Options) -> None:
     """
     stop = asyncio.Event()
     serving.stop_on_signals(stop)
-    metrics = f"127.0.0.1:{options.metrics_port}" if options.metrics_port else None
-    runtime = telemetry.open_runtime(metrics)
+    runtime = telemetry.open_runtime(str(settings.metrics_host), options.metrics_port)
     async with AsyncExitStack() as stack:
         server = await stack.enter_async_context(temporal_server(settings.data_dir, runtime))
         client = await connect(
@@ -342,7 +343,10 @@ async def run(settings: Settings, options: Options) -> None:
         if Queue.WEBHOOKS in options.queues and not options.check:
             await ensure_sweep(client)
         steps = StepInterceptor()
-        workers = build_workers(client, adapters, options, slots, steps)
+        measured = (StepMetrics(runtime.metric_meter), JobMetrics())
+        workers = build_workers(
+            client, adapters, options, slots, (*measured, steps, FinalFailureInterceptor())
+        )
         say(serving.banner(client, server, settings, options, slots))
         if options.check:
             return

@@ -16,6 +16,7 @@ from temporalio.runtime import (
 )
 from typing_extensions import override
 
+from jobs import metrics
 from jobs.errors import InvalidInputError, Problem
 from jobs.failures import FinalFailure
 
@@ -25,6 +26,8 @@ QUIET: Final = logging.WARNING
 """Level for commands that end by themselves."""
 
 CORE_LOGGER: Final = "temporalio.core"
+
+LOOPBACK: Final = "127.0.0.1"
 
 RECORD_FIELDS: Final = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime"}
 """What every log record has; anything else came in by ``extra``."""
@@ -117,21 +120,58 @@ def set_up_logging(log_format: LogFormat, *, level: int = logging.INFO) -> None:
         logging.getLogger(activity_or_workflow).setLevel(level)
 
 
-def open_runtime(metrics_address: str | None = None) -> Runtime:
+def open_runtime(metrics_host: str = LOOPBACK, metrics_port: int | None = None) -> Runtime:
     """Return the SDK's runtime, its own logs forwarded to Python's.
 
     Forwarded since the core writes to standard output by itself, where a full pipe would stop the
     worker for good.
 
     Args:
-        metrics_address: Where to serve Prometheus metrics, ``127.0.0.1:9464``.
+        metrics_host: IP address on which metrics are served, the SDK's and our own.
+        metrics_port: Port for Prometheus to read; none by default.
+
+    Raises:
+        InvalidInputError: the port is taken, or the address is none of this machine.
     """
-    return Runtime(
-        telemetry=TelemetryConfig(
-            logging=LoggingConfig(
-                filter=TelemetryFilter(core_level="WARN", other_level="ERROR"),
-                forwarding=LogForwardingConfig(logger=logging.getLogger(CORE_LOGGER)),
-            ),
-            metrics=PrometheusConfig(bind_address=metrics_address) if metrics_address else None,
+    shown = f"[{metrics_host}]" if ":" in metrics_host else metrics_host
+    config = _prometheus(f"{shown}:{metrics_port}") if metrics_port is not None else None
+    try:
+        return Runtime(
+            telemetry=TelemetryConfig(
+                logging=LoggingConfig(
+                    filter=TelemetryFilter(core_level="WARN", other_level="ERROR"),
+                    forwarding=LogForwardingConfig(logger=logging.getLogger(CORE_LOGGER)),
+                ),
+                metrics=config,
+                attach_service_name=False,
+            )
         )
+    except ValueError as error:
+        if config is None:
+            raise
+        raise InvalidInputError([_metrics_problem(str(error), config.bind_address)]) from None
+
+
+def _prometheus(address: str) -> PrometheusConfig:
+    return PrometheusConfig(
+        bind_address=address,
+        counters_total_suffix=True,
+        durations_as_seconds=True,
+        histogram_bucket_overrides={
+            metric.name: metric.buckets for metric in metrics.ALL if metric.buckets
+        },
+    )
+
+
+def _metrics_problem(error: str, address: str) -> Problem:
+    if "in use" in error:
+        return Problem(
+            "metrics-port",
+            f"{address} is taken: choose another port, or end what listens there "
+            "(two workers on one machine need two ports)",
+        )
+    return Problem(
+        "metrics-port",
+        f"metrics can't be served at {address}: set CONVEYOR_METRICS_HOST to an IP address of this "
+        "machine, and a port that this user may take",
     )
