@@ -25,6 +25,7 @@ from adapters.outbox import Outbox
 from adapters.sealing import SecretBox
 from adapters.smtp import SmtpMailer
 from adapters.storage import Storage
+from adapters.traces import Traces
 from jobs.client.webhooks import EndpointDesk, InboundStarter
 from jobs.errors import JobError
 from jobs.mail_tokens import MailTokens
@@ -133,6 +134,17 @@ def open_storage(settings: Settings) -> Storage:
     except ValueError as error:
         msg = f"CONVEYOR_STORAGE_URL: {error}"
         raise SettingsError(msg) from None
+
+
+@asynccontextmanager
+async def open_traces(settings: Settings) -> AsyncIterator[Traces]:
+    """Open what erases the traces of jobs, and close it afterwards."""
+    await require_migrations(settings)
+    database = open_database(settings)
+    try:
+        yield Traces(open_storage(settings), database)
+    finally:
+        await database.close()
 
 
 def open_configured_mailer(settings: Settings, *, connections: int) -> SmtpMailer | Outbox:
