@@ -5,7 +5,6 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from temporalio import workflow
-from temporalio.common import VersioningBehavior
 from temporalio.exceptions import (
     ActivityError,
     ApplicationError,
@@ -59,7 +58,7 @@ NOTICE_TEXTS: Final = {
 }
 
 
-@workflow.defn(name=DELIVERY.workflow, versioning_behavior=VersioningBehavior.AUTO_UPGRADE)
+@workflow.defn(name=DELIVERY.workflow)
 class DeliverWebhookWorkflow(JobWorkflow):
     """Try the endpoint by its schedule until it accepts the event."""
 

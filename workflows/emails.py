@@ -3,7 +3,6 @@
 from datetime import datetime, timedelta
 
 from temporalio import workflow
-from temporalio.common import VersioningBehavior
 from temporalio.exceptions import ActivityError, ApplicationError, TimeoutError, TimeoutType
 from temporalio.workflow import ActivityConfig
 
@@ -53,7 +52,7 @@ class MailWorkflow(JobWorkflow):
             workflow.set_current_details("")
 
 
-@workflow.defn(name=EMAIL.workflow, versioning_behavior=VersioningBehavior.AUTO_UPGRADE)
+@workflow.defn(name=EMAIL.workflow)
 class SendEmailWorkflow(MailWorkflow):
     """Send one message; done when the relay has taken it."""
 

@@ -5,7 +5,6 @@ from collections import Counter
 from typing import Final
 
 from temporalio import workflow
-from temporalio.common import VersioningBehavior
 from temporalio.exceptions import (
     ChildWorkflowError,
     WorkflowAlreadyStartedError,
@@ -34,7 +33,7 @@ CANCELLED: Final = "cancelled"
 BEGUN_BEFORE: Final = "begun_before"
 
 
-@workflow.defn(name=EVENT.workflow, versioning_behavior=VersioningBehavior.AUTO_UPGRADE)
+@workflow.defn(name=EVENT.workflow)
 class PublishEventWorkflow(JobWorkflow):
     """Store the event, start its deliveries, and count how they end."""
 

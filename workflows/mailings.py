@@ -3,7 +3,6 @@
 from contextlib import suppress
 
 from temporalio import workflow
-from temporalio.common import VersioningBehavior
 
 from activities.mailings import MailingActivities
 from jobs.errors import PoisonJob
@@ -28,7 +27,7 @@ AROUND_CHUNKS = 3
 """Steps besides the chunks: preparing, further passes over those deferred, finishing."""
 
 
-@workflow.defn(name=MAILING.workflow, versioning_behavior=VersioningBehavior.AUTO_UPGRADE)
+@workflow.defn(name=MAILING.workflow)
 class SendMailingWorkflow(JobWorkflow):
     """Send to every recipient once; done when each has an outcome."""
 

@@ -1,13 +1,12 @@
 """Send a reminder; its start was delayed until it is due."""
 
 from temporalio import workflow
-from temporalio.common import VersioningBehavior
 
 from jobs.reminders import REMINDER, Reminder, ReminderReceipt
 from workflows.emails import MailWorkflow
 
 
-@workflow.defn(name=REMINDER.workflow, versioning_behavior=VersioningBehavior.AUTO_UPGRADE)
+@workflow.defn(name=REMINDER.workflow)
 class SendReminderWorkflow(MailWorkflow):
     """Send the mail at once: waiting for the time was the server's part."""
 
