@@ -28,12 +28,12 @@ def list_jobs(
     """List jobs, newest first."""
 
     async def command(session: Session) -> None:
-        from cli.parsing import parse_since
+        from cli.parsing import parse_since, parse_state
         from jobs.client import JobFilter
 
         wanted = JobFilter(
             kind=kind,
-            state=_state(state),
+            state=parse_state(state),
             owner=owner,
             error=error,
             tag=_pair(tag),
@@ -61,20 +61,6 @@ def _row(job: Any) -> tuple[object, ...]:
     error = job.error.type if job.error else ""
     attempts = job.attempts or ""
     return (job.id, job.kind, job.state, percent, attempts, output.ago(job.created_at), error)
-
-
-def _state(text: str | None) -> Any:
-    from jobs.errors import InvalidInputError, Problem
-    from jobs.status import JobState
-    from jobs.validation import nearest
-
-    if text is None:
-        return None
-    try:
-        return JobState(text)
-    except ValueError:
-        problem = Problem("state", f"no state {text!r}; {nearest(text, list(JobState))}")
-        raise InvalidInputError([problem]) from None
 
 
 def _pair(text: str | None) -> tuple[str, str] | None:

@@ -5,6 +5,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from jobs.errors import InvalidInputError, Problem
+from jobs.status import JobState
+from jobs.validation import nearest
 
 UNITS_S: Final = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 PART: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|[smhdw])")
@@ -37,6 +39,21 @@ def parse_instant(option: str, text: str) -> datetime:
         fix = "write a time with its offset, such as 2027-01-31T09:00:00+01:00 or ...Z"
         raise InvalidInputError([Problem(option, f"{text!r}: {fix}")])
     return instant
+
+
+def parse_state(text: str | None) -> JobState | None:
+    """Read a state of jobs.
+
+    Raises:
+        InvalidInputError: there is none of that name; names the nearest.
+    """
+    if text is None:
+        return None
+    try:
+        return JobState(text)
+    except ValueError:
+        problem = Problem("state", f"no state {text!r}; {nearest(text, list(JobState))}")
+        raise InvalidInputError([problem]) from None
 
 
 def parse_since(option: str, text: str) -> datetime:
