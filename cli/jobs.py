@@ -1,4 +1,4 @@
-"""Looking at one job: ``status``, ``logs``, ``result``, ``open``; and ``cancel``."""
+"""Looking at one job: ``status``, ``logs``, ``result``, ``open``; and when it begins."""
 
 import sys
 from pathlib import Path
@@ -157,30 +157,6 @@ def open_job(job_id: JobId) -> None:
     page = run(command)
     sys.stdout.write(f"{page}\n")
     typer.launch(page)
-
-
-def cancel(
-    job_ids: Annotated[list[str], typer.Argument(metavar="ID...", help="Ids of the jobs.")],
-    wait: Annotated[bool, typer.Option("--wait", help="Wait until they have ended.")] = False,
-) -> None:
-    """Ask jobs to stop; they clean up and end as cancelled."""
-
-    async def command(session: Session) -> int:
-        from jobs.errors import ConveyorError
-
-        worst = exits.OK
-        for job_id in job_ids:
-            try:
-                await session.jobs.cancel(job_id)
-                job = await (session.jobs.wait(job_id) if wait else session.jobs.status(job_id))
-                said = f"ended as {job.state}" if job.state.final else "asked to stop"
-                output.say(f"{job_id}: {said}")
-            except ConveyorError as error:
-                output.say(f"error: {error}")
-                worst = max(worst, exits.code_for(error))
-        return worst
-
-    raise typer.Exit(run(command))
 
 
 def reschedule(
