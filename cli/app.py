@@ -6,10 +6,12 @@ from cli import endpoints, exports, imports, keys, outbox, receive, schedules
 from cli.demo import demo
 from cli.dev import dev
 from cli.encryption import encryption_key
-from cli.jobs import cancel, logs, open_job, promote, reschedule, result, status
+from cli.ending import cancel, delete, terminate
+from cli.jobs import logs, open_job, promote, reschedule, result, status
 from cli.kinds import show_kinds
 from cli.listing import list_jobs, stats
 from cli.reference import show_settings
+from cli.retrying import redrive, retry
 from cli.submit import submit
 from cli.system import health, setup
 
@@ -31,6 +33,10 @@ app.command("logs", rich_help_panel=WORK)(logs)
 app.command("result", rich_help_panel=WORK)(result)
 app.command("open", rich_help_panel=WORK)(open_job)
 app.command("cancel", rich_help_panel=WORK)(cancel)
+app.command("terminate", rich_help_panel=WORK)(terminate)
+app.command("retry", rich_help_panel=WORK)(retry)
+app.command("redrive", rich_help_panel=WORK)(redrive)
+app.command("delete", rich_help_panel=WORK)(delete)
 app.command("reschedule", rich_help_panel=WORK)(reschedule)
 app.command("promote", rich_help_panel=WORK)(promote)
 app.command("list", rich_help_panel=LOOK)(list_jobs)
