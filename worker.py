@@ -309,7 +309,7 @@ def build_workers(
             default_heartbeat_throttle_interval=HEARTBEAT_INTERVAL,
             sticky_queue_schedule_to_start_timeout=STICKY_TIMEOUT,
             graceful_shutdown_timeout=options.grace,
-            deployment_config=serving.deployment(options),
+            deployment_config=serving.deployment(options, queue),
         )
         for queue in options.queues
         if queue in SYSTEM_WORKFLOWS or any(wired.kind.queue is queue for wired in wiring)

@@ -25,6 +25,8 @@ from jobs.validation import nearest
 from settings import Settings
 
 DEPLOYMENT: Final = "conveyor"
+LONGEST_STAY: Final = timedelta(days=1)
+"""How long old workers may have to run beside new ones."""
 DRAIN_INTERVAL_S: Final = 1.0
 HEALTH_TIMEOUT: Final = timedelta(seconds=2)
 
@@ -82,14 +84,24 @@ def _slots(text: str) -> Mapping[str, int]:
     return found
 
 
-def deployment(options: Options) -> WorkerDeploymentConfig | None:
-    """Return the versioning of a worker, if it is versioned."""
+def deployment(options: Options, queue: Queue) -> WorkerDeploymentConfig | None:
+    """Return the versioning of a queue's worker, if it is versioned.
+
+    Jobs stay on the build that began them, which must run until the last is done. Where a kind of
+    the queue may be open for longer than ``LONGEST_STAY``, the queue's jobs move to the current
+    build with their next step.
+    """
     if options.build_id is None:
         return None
+    deadlines = [kind.deadline for kind in kinds.ALL if kind.queue is queue]
+    moves = max(deadlines, default=LONGEST_STAY) > LONGEST_STAY
+    # Not in the workflows' definitions: a server refuses it there from unversioned workers.
     return WorkerDeploymentConfig(
         version=WorkerDeploymentVersion(DEPLOYMENT, options.build_id),
         use_worker_versioning=True,
-        default_versioning_behavior=VersioningBehavior.PINNED,
+        default_versioning_behavior=(
+            VersioningBehavior.AUTO_UPGRADE if moves else VersioningBehavior.PINNED
+        ),
     )
 
 

@@ -11,18 +11,16 @@ from typing import Any, Final
 import pytest
 from temporalio.common import VersioningBehavior
 
-import worker
 from adapters import devserver
-from cli.serving import DEPLOYMENT
+from cli.serving import DEPLOYMENT, LONGEST_STAY, Options, deployment
+from jobs import kinds
+from jobs.base import Queue
 from tests.conftest import temporal_binary
 from tests.end_to_end.installation import PATIENCE_S, Installation
 from tests.end_to_end.test_webhooks import OPEN, receiving
-from tests.wiring import wire_everything
 
 pytestmark = pytest.mark.slow
 
-LONGEST_STAY: Final = timedelta(days=1)
-"""Old workers must run until the last job that stays with them is over."""
 WELCOME: Final = ("template=welcome", "to=ada@example.com", "data.name=Ada")
 REPORT: Final = ("report", "type=users", "start=2026-10-01", "end=2026-10-02", 'formats:=["json"]')
 
@@ -84,7 +82,7 @@ def delivery_to(installation: Installation, url: str) -> str:
     return f"delivery-{event}:{endpoint}"
 
 
-def test_jobs_in_flight_stay_on_their_build_or_move_to_the_new_one_as_their_kind_says(
+def test_jobs_in_flight_stay_on_their_build_or_move_to_the_new_one_as_their_queue_says(
     own_server: Installation,
 ) -> None:
     report = own_server.submit(*REPORT)
@@ -126,10 +124,11 @@ def test_a_share_of_new_jobs_goes_to_a_build_that_is_tried_out(own_server: Insta
     assert [build_of(own_server, job_id) for job_id in (before, after)] == ["a", "b"]
 
 
-@pytest.mark.parametrize("wiring", wire_everything(), ids=lambda wiring: wiring.kind.name)
-def test_kinds_that_may_be_open_for_days_move_to_a_new_build_and_others_stay(
-    wiring: worker.Wiring,
-) -> None:
-    behavior = vars(wiring.workflow)["__temporal_workflow_definition"].versioning_behavior
-    moves = behavior is VersioningBehavior.AUTO_UPGRADE
-    assert moves == (wiring.kind.deadline > LONGEST_STAY)
+@pytest.mark.parametrize("queue", Queue)
+def test_queues_whose_jobs_may_be_open_for_days_move_to_a_new_build(queue: Queue) -> None:
+    options = Options(queues=[queue], slots={}, grace=timedelta(0), build_id="b")
+    config = deployment(options, queue)
+    assert config is not None
+    long = [kind for kind in kinds.ALL if kind.queue is queue and kind.deadline > LONGEST_STAY]
+    moves = config.default_versioning_behavior is VersioningBehavior.AUTO_UPGRADE
+    assert moves == bool(long)
