@@ -7,6 +7,8 @@ from cli.demo import demo
 from cli.dev import dev
 from cli.encryption import encryption_key
 from cli.ending import cancel, delete, terminate
+from cli.explaining import explain
+from cli.holding import hold, release
 from cli.jobs import logs, open_job, promote, reschedule, result, status
 from cli.kinds import show_kinds
 from cli.listing import list_jobs, stats
@@ -32,11 +34,14 @@ app.command("status", rich_help_panel=WORK)(status)
 app.command("logs", rich_help_panel=WORK)(logs)
 app.command("result", rich_help_panel=WORK)(result)
 app.command("open", rich_help_panel=WORK)(open_job)
+app.command("explain", rich_help_panel=WORK)(explain)
 app.command("cancel", rich_help_panel=WORK)(cancel)
 app.command("terminate", rich_help_panel=WORK)(terminate)
 app.command("retry", rich_help_panel=WORK)(retry)
 app.command("redrive", rich_help_panel=WORK)(redrive)
 app.command("delete", rich_help_panel=WORK)(delete)
+app.command("hold", rich_help_panel=WORK)(hold)
+app.command("release", rich_help_panel=WORK)(release)
 app.command("reschedule", rich_help_panel=WORK)(reschedule)
 app.command("promote", rich_help_panel=WORK)(promote)
 app.command("list", rich_help_panel=LOOK)(list_jobs)

@@ -28,7 +28,7 @@ def list_jobs(
     """List jobs, newest first."""
 
     async def command(session: Session) -> None:
-        from cli.parsing import parse_since, parse_state
+        from cli.parsing import parse_pair, parse_since, parse_state
         from jobs.client import JobFilter
 
         wanted = JobFilter(
@@ -36,7 +36,7 @@ def list_jobs(
             state=parse_state(state),
             owner=owner,
             error=error,
-            tag=_pair(tag),
+            tag=parse_pair("tag", tag) if tag else None,
             since=parse_since("since", since) if since else None,
         )
         page = await session.jobs.list(wanted, limit=limit, cursor=cursor)
@@ -58,20 +58,9 @@ def list_jobs(
 
 def _row(job: Any) -> tuple[object, ...]:
     percent = f"{job.progress.percent:.0f} %" if job.progress.percent is not None else ""
-    error = job.error.type if job.error else ""
+    error = job.error.type if job.error else (job.held_because or "")
     attempts = job.attempts or ""
     return (job.id, job.kind, job.state, percent, attempts, output.ago(job.created_at), error)
-
-
-def _pair(text: str | None) -> tuple[str, str] | None:
-    from jobs.errors import InvalidInputError, Problem
-
-    if text is None:
-        return None
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise InvalidInputError([Problem("tag", f"{text!r}: write K=V")])
-    return name, value
 
 
 def stats(

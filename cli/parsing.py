@@ -41,6 +41,14 @@ def parse_instant(option: str, text: str) -> datetime:
     return instant
 
 
+def parse_pair(option: str, text: str) -> tuple[str, str]:
+    """Read ``K=V``."""
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise InvalidInputError([Problem(option, f"{text!r}: write K=V")])
+    return name, value
+
+
 def parse_state(text: str | None) -> JobState | None:
     """Read a state of jobs.
 

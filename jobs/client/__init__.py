@@ -22,6 +22,7 @@ from jobs.base import Contract, JobKind
 from jobs.client import (
     acting,
     deleting,
+    explaining,
     holding,
     listing,
     moving,
@@ -33,6 +34,7 @@ from jobs.client import (
 from jobs.client.acting import Cancelled
 from jobs.client.connection import RPC_TIMEOUT, connect, translated_errors
 from jobs.client.deleting import Traces
+from jobs.client.explaining import Explanation
 from jobs.client.following import Follower, Look
 from jobs.client.holding import Released
 from jobs.client.listing import Count, JobFilter, JobPage
@@ -57,6 +59,7 @@ from jobs.traces import Erased
 __all__ = [
     "Cancelled",
     "Count",
+    "Explanation",
     "Follower",
     "JobClient",
     "JobFilter",
@@ -244,6 +247,15 @@ class JobClient:
             case _:
                 msg = f"job {job_id!r} is {job.state}: it has no result yet"
                 raise ConflictError(msg)
+
+    async def explain(self, job_id: str) -> Explanation:
+        """Say why the job is where it is; works while no worker lives.
+
+        Raises:
+            JobNotFoundError: There is no such job.
+        """
+        description = await reading.describe(self.temporal, job_id, owner=self.owner)
+        return await explaining.explain(self.temporal, description)
 
     async def logs(self, job_id: str, *, follow: bool = False) -> AsyncIterator[LogLine]:
         """Yield what happened to the job, oldest first; with ``follow``, on until it ends."""
