@@ -77,6 +77,7 @@ def worker(client: Client, unique: str) -> StartWorker:
             interceptors=[StepInterceptor(), FinalFailureInterceptor()],
             max_heartbeat_throttle_interval=HEARTBEAT_INTERVAL,
             default_heartbeat_throttle_interval=HEARTBEAT_INTERVAL,
+            disable_eager_activity_execution=True,  # as in worker.py: else no limit binds
         ):
             yield NoteWorker(steps, reports)
 
