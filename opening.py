@@ -16,6 +16,7 @@ from adapters.database.webhooks.deliveries import DeliveryLog
 from adapters.database.webhooks.endpoints import Endpoints
 from adapters.database.webhooks.events import Events
 from adapters.database.webhooks.inbound import InboundEvents
+from adapters.error_tracking import Reporters
 from adapters.http import WebhookSender
 from adapters.imaging.pool import ImagePool
 from adapters.imaging.scratch import Scratch
@@ -53,6 +54,7 @@ class Adapters:
     scratch: Scratch
     webhook_sender: WebhookSender
     webhook_secrets: SecretBox
+    reporters: Reporters
 
 
 @asynccontextmanager
@@ -81,6 +83,8 @@ async def open_adapters(
         sender = await stack.enter_async_context(WebhookSender.open(allowed_networks=networks))
         storage = open_storage(settings)
         await sweep(storage)
+        reporters = open_reporters(settings)
+        stack.push_async_callback(reporters.close)
         yield Adapters(
             settings=settings,
             database=database,
@@ -92,6 +96,7 @@ async def open_adapters(
             scratch=Scratch(settings.data_dir / "scratch"),
             webhook_sender=sender,
             webhook_secrets=open_webhook_secrets(secret),
+            reporters=reporters,
         )
 
 
@@ -153,6 +158,16 @@ def open_configured_mailer(settings: Settings, *, connections: int) -> SmtpMaile
         return open_mailer(**settings.mailer_options, connections=connections)
     except (ValueError, OSError) as error:
         msg = f"CONVEYOR_SMTP_URL: {error}"
+        raise SettingsError(msg) from None
+
+
+def open_reporters(settings: Settings) -> Reporters:
+    """Return what tells of final failures, as the settings say."""
+    dsn = settings.sentry_dsn.get_secret_value() if settings.sentry_dsn else None
+    try:
+        return Reporters.open(dsn)
+    except ValueError as error:
+        msg = f"CONVEYOR_SENTRY_DSN: {error}"
         raise SettingsError(msg) from None
 
 

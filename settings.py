@@ -194,6 +194,9 @@ class Settings(BaseSettings):
     shutdown_grace: Duration = timedelta(seconds=30)
     """How long a stopping worker lets running steps finish; below the platform's kill time."""
 
+    sentry_dsn: SecretStr | None = None
+    """Where final failures go, besides the log: ``https://KEY@HOST/PROJECT`` of an error tracker
+    that speaks the Sentry protocol."""
     metrics_host: IPvAnyAddress = Field(default=IPv4Address("127.0.0.1"))
     """IP address on which a worker serves metrics (``--metrics-port``); ``0.0.0.0`` for all."""
 

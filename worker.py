@@ -269,7 +269,7 @@ def build_workers(
     interceptors: Sequence[Interceptor],
 ) -> list[Worker]:
     """Return a worker for each queue that has a kind or a system workflow."""
-    failures = FailureActivities(telemetry.LogReporter(), JobHistory(client))
+    failures = FailureActivities(adapters.reporters, JobHistory(client))
     recipients = AlertRecipients(to=tuple(adapters.settings.alerts_to))
     alerts = AlertActivities(HeldJobs(client), recipients)
     wiring = wire(adapters)

@@ -98,8 +98,8 @@ async def test_a_cancelled_job_is_no_failure(
     steps = NoteSteps()
     async with served(client, runtime, unique, steps) as measured:
         handle = await begin(measured, unique, "wait")
-        while "file" not in steps.begun:
-            await asyncio.sleep(0.01)  # noqa: ASYNC110 - the steps are those of other tests too
+        while "file" not in steps.begun:  # noqa: ASYNC110 - the steps are other tests' too
+            await asyncio.sleep(0.01)
         await handle.cancel()
         with pytest.raises(WorkflowFailureError) as failed:
             await handle.result()
