@@ -14,7 +14,7 @@ MISBEHAVED: Final = 0.3
 """Share of requests that a receiver spoils."""
 NO_CONTENT: Final = b"HTTP/1.1 204 No Content\r\n\r\n"
 UNAUTHORIZED: Final = b"HTTP/1.1 401 Unauthorized\r\ncontent-length: 0\r\n\r\n"
-HANG_S: Final = 3
+HANG_S: Final = 6
 
 
 @dataclass
@@ -74,7 +74,7 @@ class Receiver:
                 await asyncio.sleep(HANG_S)
             case "drip":
                 writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n")
-                for _ in range(30):
+                for _ in range(60):
                     writer.write(b".")
                     await asyncio.sleep(0.1)
             case "reset":
