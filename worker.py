@@ -33,6 +33,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 import settings as environment
 from activities import handlers
 from activities.alerts import AlertActivities
+from activities.batches import BatchActivities
 from activities.deliveries import DeliveryActivities
 from activities.emails import EmailActivities
 from activities.events import EventActivities
@@ -50,8 +51,9 @@ from activities.reports import ReportActivities
 from activities.schedules import ScheduleActivities
 from activities.webhooks import WebhookActivities
 from adapters import telemetry
-from adapters.database.emails import EmailLedger
 from adapters.codec import open_codec
+from adapters.database.batches import BatchLedger
+from adapters.database.emails import EmailLedger
 from adapters.database.images import Images
 from adapters.database.mailings import MailingLedger, Recipients
 from adapters.database.password_resets import PasswordResets
@@ -71,7 +73,8 @@ from cli.serving import Options
 from cli.temporal_server import temporal_server
 from jobs._version import __version__
 from jobs.base import JobKind, Queue
-from jobs.client import connect, reading
+from jobs.batches import BATCH
+from jobs.client import JobClient, connect, reading
 from jobs.client.holding import count_held
 from jobs.client.redriving import Redriver
 from jobs.client.webhooks import ensure_sweep
@@ -90,6 +93,7 @@ from jobs.webhooks import WEBHOOK
 from opening import Adapters, open_adapters
 from settings import Settings
 from workflows.alerts import AlertOfHoldWorkflow
+from workflows.batches import RunBatchWorkflow
 from workflows.deliveries import DeliverWebhookWorkflow
 from workflows.emails import SendEmailWorkflow
 from workflows.events import PublishEventWorkflow
@@ -137,20 +141,22 @@ class Wiring:
     activities: Sequence[Callable[..., object]]
 
 
-def wire(adapters: Adapters) -> Sequence[Wiring]:
+def wire(adapters: Adapters, client: Client) -> Sequence[Wiring]:
     """Join every kind to its workflow and its steps."""
+    emails = email_steps(adapters)
     return (
-        *wire_emails(adapters),
+        *wire_emails(adapters, emails),
         *wire_images(adapters),
         *wire_webhooks(adapters),
         *wire_reports(adapters),
         *wire_transfers(adapters),
+        wire_batches(adapters, client, emails),
     )
 
 
-def wire_emails(adapters: Adapters) -> Sequence[Wiring]:
-    """Join the kinds that send mail."""
-    emails = EmailActivities(
+def email_steps(adapters: Adapters) -> EmailActivities:
+    """Return the steps of mails, which batches of mails do too."""
+    return EmailActivities(
         mailer=adapters.mailer,
         composer=adapters.composer,
         ledger=EmailLedger(adapters.database),
@@ -160,6 +166,10 @@ def wire_emails(adapters: Adapters) -> Sequence[Wiring]:
         tokens=adapters.mail_tokens,
         public_url=adapters.settings.public_url,
     )
+
+
+def wire_emails(adapters: Adapters, emails: EmailActivities) -> Sequence[Wiring]:
+    """Join the kinds that send mail."""
     mailings = MailingActivities(
         mailer=adapters.mailer,
         composer=adapters.composer,
@@ -233,6 +243,17 @@ def wire_transfers(adapters: Adapters) -> Sequence[Wiring]:
     )
 
 
+def wire_batches(adapters: Adapters, client: Client, emails: EmailActivities) -> Wiring:
+    """Join the kind whose items are jobs of others, and name what does items in chunks."""
+    batches = BatchActivities(
+        ledger=BatchLedger(adapters.database),
+        files=adapters.storage,
+        jobs=JobClient(client),
+        performers={EMAIL.name: emails.perform},
+    )
+    return Wiring(BATCH, RunBatchWorkflow, batches.all())
+
+
 def slots_of(settings: Settings, options: Options) -> Mapping[Queue, int]:
     """Return how many steps of each queue run at once; the command line wins."""
     chosen = {**settings.slots, **options.slots}
@@ -272,7 +293,7 @@ def build_workers(
     failures = FailureActivities(adapters.reporters, JobHistory(client))
     recipients = AlertRecipients(to=tuple(adapters.settings.alerts_to))
     alerts = AlertActivities(HeldJobs(client), recipients)
-    wiring = wire(adapters)
+    wiring = wire(adapters, client)
     system_steps = {
         Queue.REPORTS: ScheduleActivities(ScheduleClient(client)).all(),
         Queue.BATCHES: RedriveActivities(Redriver(client), adapters.storage).all(),

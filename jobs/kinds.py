@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from jobs.base import JobKind
+from jobs.batches import BATCH
 from jobs.deliveries import DELIVERY
 from jobs.emails import EMAIL
 from jobs.errors import InvalidInputError, Problem
@@ -28,6 +29,7 @@ ALL: Final[tuple[JobKind[Any, Any], ...]] = (
     REPORT,
     IMPORT,
     EXPORT,
+    BATCH,
 )
 
 KINDS: Final[Mapping[str, JobKind[Any, Any]]] = {kind.name: kind for kind in ALL}

@@ -4,6 +4,7 @@ import difflib
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any, Final, TypeVar
 
 from pydantic import ValidationError
@@ -27,7 +28,7 @@ def validate(model: type[ContractT], data: Mapping[str, Any]) -> ContractT:
         value = model.model_validate(dict(data), extra="forbid")
     except ValidationError as error:
         details = error.errors(include_url=False, include_context=False)
-        schema = model.model_json_schema()
+        schema = schema_of(model)
         raise InvalidInputError([_problem(detail, schema) for detail in details]) from None
     size = len(canonical_json(value))
     if size > MAX_INPUT_BYTES:
@@ -37,6 +38,12 @@ def validate(model: type[ContractT], data: Mapping[str, Any]) -> ContractT:
         )
         raise InvalidInputError([Problem("", message)])
     return value
+
+
+@cache
+def schema_of(model: type[Contract]) -> Mapping[str, Any]:
+    """Return the JSON Schema of a contract, made once: that takes as long as a submission."""
+    return model.model_json_schema()
 
 
 def canonical_json(value: Contract) -> bytes:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
+from temporalio.client import Client
+
 import worker
 from opening import open_adapters
 from settings import Settings
@@ -19,6 +21,7 @@ def wire_everything() -> Sequence[worker.Wiring]:
         with tempfile.TemporaryDirectory() as folder:
             settings = Settings(data_dir=Path(folder))
             async with open_adapters(settings) as adapters:
-                return worker.wire(adapters)
+                client = await Client.connect("127.0.0.1:1", lazy=True)
+                return worker.wire(adapters, client)
 
     return asyncio.run(opened())

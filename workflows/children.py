@@ -13,7 +13,7 @@ from temporalio.common import (
 from temporalio.workflow import ParentClosePolicy
 
 from jobs import validation
-from jobs.attributes import JOB_KIND, JOB_OWNER
+from jobs.attributes import JOB_KIND, JOB_OWNER, JOB_TAGS
 from jobs.base import Contract, JobKind
 
 
@@ -34,7 +34,7 @@ class ChildOptions(TypedDict):
 def child_options(kind: JobKind[Any, Any], job: Contract, key: str) -> ChildOptions:
     """Return how to start ``job`` as a child with the id ``<kind>-<key>``.
 
-    It has its parent's owner and priority, goes on if the parent ends, and is refused with
+    It has its parent's owner, tags and priority, goes on if the parent ends, and is refused with
     ``WorkflowAlreadyStartedError`` while a job of that id runs or once one has completed.
     """
     info = workflow.info()
@@ -42,6 +42,8 @@ def child_options(kind: JobKind[Any, Any], job: Contract, key: str) -> ChildOpti
     pairs: list[SearchAttributePair[Any]] = [SearchAttributePair(JOB_KIND, kind.name)]
     if owner is not None:
         pairs.append(SearchAttributePair(JOB_OWNER, owner))
+    if tags := info.typed_search_attributes.get(JOB_TAGS):
+        pairs.append(SearchAttributePair(JOB_TAGS, tags))
     return {
         "id": f"{kind.name}-{key}",
         "task_queue": kind.queue,

@@ -19,6 +19,7 @@ from temporalio import activity
 from activities.emails.beating import beating
 from activities.emails.draft import Draft, digest, outcome, settled_or_stale
 from activities.emails.needs import Composer, Files, Ledger, Mailer, Resets, UserDirectory
+from activities.errands import Errand, own_errand
 from jobs.addresses import check_address
 from jobs.emails import (
     MAX_ATTACHMENT_BYTES,
@@ -86,29 +87,35 @@ class EmailActivities:
         by a new run of a job that failed in between.
         """
         with beating() as enter:
-            draft = await self._resolve(job)
-            message_id = self.composer.message_id(draft.message_seed)
-            if draft.now >= draft.expires_at:
-                return EmailReceipt(delivery=Delivery.EXPIRED, message_id=message_id)
-            standing = await self.ledger.look(draft.key, draft.address_hash, draft.list_name)
-            seen = settled_or_stale(draft, standing.entry)
-            if seen is not None and seen.state is SendState.SENDING:
-                seen = replace(seen, state=SendState.UNKNOWN)
-                await self.ledger.settle(seen)
-            if (receipt := outcome(draft, seen)) is not None:
-                return receipt
-            if standing.suppressed is not None:
-                return EmailReceipt(delivery=Delivery.SUPPRESSED, message_id=message_id)
-            enter("composing")
-            letter = await self._letter(draft, message_id)
-            if letter is None:
-                return EmailReceipt(delivery=Delivery.EXPIRED, message_id=message_id)
-            message = await self.composer.compose(letter)
-            enter("sending")
-            return await self._hand_over(draft, letter, message, standing.entry)
+            return await self._send(job, own_errand(), enter)
 
-    async def _resolve(self, job: Email) -> Draft:
-        info = activity.info()
+    async def perform(self, job: Email, errand: Errand) -> EmailReceipt:
+        """Render and send ``job`` as an item of a batch; idempotent as ``send`` is."""
+        return await self._send(job, errand, lambda _: None)
+
+    async def _send(self, job: Email, errand: Errand, enter: Callable[[str], None]) -> EmailReceipt:
+        draft = await self._resolve(job, errand)
+        message_id = self.composer.message_id(draft.message_seed)
+        if draft.now >= draft.expires_at:
+            return EmailReceipt(delivery=Delivery.EXPIRED, message_id=message_id)
+        standing = await self.ledger.look(draft.key, draft.address_hash, draft.list_name)
+        seen = settled_or_stale(draft, standing.entry)
+        if seen is not None and seen.state is SendState.SENDING:
+            seen = replace(seen, state=SendState.UNKNOWN)
+            await self.ledger.settle(seen)
+        if (receipt := outcome(draft, seen)) is not None:
+            return receipt
+        if standing.suppressed is not None:
+            return EmailReceipt(delivery=Delivery.SUPPRESSED, message_id=message_id)
+        enter("composing")
+        letter = await self._letter(draft, message_id)
+        if letter is None:
+            return EmailReceipt(delivery=Delivery.EXPIRED, message_id=message_id)
+        message = await self.composer.compose(letter)
+        enter("sending")
+        return await self._hand_over(draft, letter, message, standing.entry)
+
+    async def _resolve(self, job: Email, errand: Errand) -> Draft:
         user = None
         address = job.to
         if job.user_id is not None:
@@ -122,16 +129,15 @@ class EmailActivities:
                 msg = f"user_id: the directory's address of {job.user_id!r} is no mail address"
                 raise EmailNotComposed(msg) from None
         assert address is not None  # noqa: S101 (the contract has one of the two)
-        job_id = info.workflow_id or info.activity_id
         said = job.model_dump_json(exclude={"expires_at"})
         return Draft(
             job=job,
-            key=digest(job_id, said),
-            job_id=job_id,
-            run_id=info.workflow_run_id or "",
-            attempt=info.attempt,
-            now=info.started_time,
-            expires_at=job.expires_at or info.scheduled_time + job.mail_template.lifetime,
+            key=digest(errand.job_id, said),
+            job_id=errand.job_id,
+            run_id=errand.run_id,
+            attempt=errand.attempt,
+            now=errand.now,
+            expires_at=job.expires_at or errand.scheduled_at + job.mail_template.lifetime,
             to=address,
             address_hash=self.tokens.address_hash(address),
             user=user,

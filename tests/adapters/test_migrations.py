@@ -27,6 +27,7 @@ CHAIN = [
     "0006_reports",
     "0007_transfers",
     "0008_access",
+    "0009_batches",
 ]
 """Part of every database that was ever migrated: only added to."""
 
@@ -130,7 +131,7 @@ ADDED = """
 import sqlalchemy as sa
 from alembic import op
 
-revision, down_revision, branch_labels, depends_on = "0009_added", "0008_access", None, None
+revision, down_revision, branch_labels, depends_on = "9999_added", "{last}", None, None
 
 def upgrade():
     op.create_table("added", sa.Column("id", sa.Text, primary_key=True))
@@ -143,24 +144,26 @@ async def test_a_migration_that_fails_leaves_the_database_as_it_was(
 ) -> None:
     await migrate(empty_database_url, "0003_images")
     before = await schema(empty_database_url)
-    (extended / "0009_added.py").write_text(ADDED.format(then='raise RuntimeError("its own")'))
+    (extended / "9999_added.py").write_text(
+        ADDED.format(last=CHAIN[-1], then='raise RuntimeError("its own")')
+    )
 
     with pytest.raises(RuntimeError, match="its own"):
         await migrate(empty_database_url)
 
     assert await schema(empty_database_url) == before
-    assert await pending(empty_database_url) == [*CHAIN[3:], "0009_added"]
+    assert await pending(empty_database_url) == [*CHAIN[3:], "9999_added"]
 
 
 async def test_a_database_of_a_newer_version_is_left_alone(
     empty_database_url: str, extended: Path
 ) -> None:
-    (extended / "0009_added.py").write_text(ADDED.format(then="pass"))
+    (extended / "9999_added.py").write_text(ADDED.format(last=CHAIN[-1], then="pass"))
     await migrate(empty_database_url)
-    (extended / "0009_added.py").unlink()
+    (extended / "9999_added.py").unlink()
 
     assert await pending(empty_database_url) == []
-    with pytest.raises(MigrationError, match="0009_added, which this version doesn't know"):
+    with pytest.raises(MigrationError, match="9999_added, which this version doesn't know"):
         await migrate(empty_database_url)
 
 
@@ -171,11 +174,11 @@ async def test_a_migration_of_sqlite_that_orphans_rows_is_refused(
     await migrate(url)
     then = """op.execute("CREATE TABLE child (id TEXT REFERENCES added (id))")
     op.execute("INSERT INTO child VALUES ('orphan')")"""
-    (extended / "0009_added.py").write_text(ADDED.format(then=then))
+    (extended / "9999_added.py").write_text(ADDED.format(last=CHAIN[-1], then=then))
 
     with pytest.raises(MigrationError, match="rows of child without their rows of added"):
         await migrate(url)
-    assert await pending(url) == ["0009_added"]
+    assert await pending(url) == ["9999_added"]
 
 
 async def test_sqlite_copies_a_table_without_losing_what_refers_to_it(
@@ -187,7 +190,7 @@ async def test_sqlite_copies_a_table_without_losing_what_refers_to_it(
     op.execute("INSERT INTO child VALUES ('a')")
     with op.batch_alter_table("added", recreate="always") as table:
         table.add_column(sa.Column("note", sa.Text, nullable=False, server_default=""))"""
-    (extended / "0009_added.py").write_text(ADDED.format(then=then))
+    (extended / "9999_added.py").write_text(ADDED.format(last=CHAIN[-1], then=then))
 
     await migrate(url)
 
