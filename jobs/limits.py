@@ -4,14 +4,19 @@ The server holds one rate a queue, with a reason and an author. Zero is a pause;
 replaced, and when it ends, stands behind its reason, so that nothing has to be kept elsewhere.
 """
 
+import re
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from pydantic import ValidationError
 
-from jobs.base import Contract, Queue
+from jobs.base import Contract
 
 END_PAUSE_WORKFLOW: Final = "EndPause"
+
+UNITS_S: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+ROUND_OFF: Final = 1e-4
+"""The server keeps a rate in single precision."""
 
 
 class Limit(Contract):
@@ -35,7 +40,7 @@ class Pause(Contract):
 class EndPause(Contract):
     """A pause that is to end by itself."""
 
-    queue: Queue
+    queue: str
     until: datetime
     """Tells the pause from a later one of the same queue, which stays."""
 
@@ -57,3 +62,28 @@ def read_reason(text: str) -> tuple[str, Pause]:
         return words, Pause.model_validate_json(line)
     except ValidationError:
         return text, Pause()
+
+
+def parse_rate(value: Any) -> Any:
+    """Read ``10/m`` as steps a second; what is no text stays as it is.
+
+    Raises:
+        ValueError: it is a text, and no rate.
+    """
+    if not isinstance(value, str):
+        return value
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)/([smhd])", value)
+    if match is None:
+        msg = "write a count per second, minute, hour or day, such as 10/m"
+        raise ValueError(msg)
+    return float(match[1]) / UNITS_S[match[2]]
+
+
+def rate_words(rate: float | None) -> str:
+    """Return a rate as people write it: ``10/m``, ``unlimited``."""
+    if rate is None:
+        return "unlimited"
+    for unit, seconds in UNITS_S.items():
+        if (count := rate * seconds) >= 1 and abs(count - round(count, 2)) < ROUND_OFF:
+            return f"{count:.6g}/{unit}"
+    return f"{rate * UNITS_S['d']:.6g}/d"

@@ -131,8 +131,8 @@ def _limit_of(steps: DescribeTaskQueueResponse) -> dict[str, object]:
 
 def chosen_limit(steps: DescribeTaskQueueResponse) -> RateLimitConfig | None:
     """Return the rate that somebody chose for a queue, if anybody did, be it unlimited."""
-    config = steps.config
-    return config.queue_rate_limit if config.HasField("queue_rate_limit") else None
+    chosen = steps.config.queue_rate_limit
+    return chosen if chosen.HasField("rate_limit") or chosen.metadata.update_identity else None
 
 
 async def describe(

@@ -10,6 +10,7 @@ from jobs.client import JobClient
 from jobs.client.queues import find_queue, queue_status, queue_statuses
 from jobs.errors import InvalidInputError
 from tests.jobs.conftest import StartWorker
+from tests.jobs.queues import waiting
 
 
 async def test_a_queue_that_nobody_polls_tells_its_backlog_and_the_age_of_the_oldest(
@@ -18,7 +19,7 @@ async def test_a_queue_that_nobody_polls_tells_its_backlog_and_the_age_of_the_ol
     for _ in range(3):
         await jobs.submit(kind.name, {"text": "hello"})
 
-    status = await queue_status(client, kind.queue)
+    status = await waiting(client, kind.queue, 3)
 
     assert (status.waiting, status.pollers, status.last_poll_at) == (3, 0, None)
     assert status.oldest_seconds is not None
