@@ -12,6 +12,7 @@ from pydantic_core import to_json
 from starlette.exceptions import HTTPException
 from temporalio.service import RPCError, RPCStatusCode
 
+from jobs.encryption import EncryptionKeyMissing
 from jobs.errors import (
     ConflictError,
     ConveyorError,
@@ -149,6 +150,8 @@ def of_error(error: Exception, *, below: str = "") -> tuple[ProblemDetails, dict
         case ServerUnreachableError() | TransientError():
             detail = "the service can't do this now; come again later"
             return details(503, detail), {"Retry-After": str(RETRY_AFTER_S)}
+        case EncryptionKeyMissing():
+            return details(503, str(error)), {}
         case ConveyorError() | PermanentError():
             return details(422, str(error)), {}
         case _:

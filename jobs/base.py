@@ -24,7 +24,9 @@ they come back to the workflow, where ``JobWorkflow.step`` runs the step again w
 attempt. The last name is the server's spelling of a lost heartbeat.
 """
 
-HOLD_ON: Final = frozenset({"StorageDenied", "StorageFull", "DatabaseOutdated"})
+HOLD_ON: Final = frozenset(
+    {"StorageDenied", "StorageFull", "DatabaseOutdated", "EncryptionKeyMissing"}
+)
 """Errors of any step after which a person must mend something before another attempt helps.
 
 Instead of failing, the job is held with the error as the reason, and the step runs afresh after

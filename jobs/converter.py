@@ -10,16 +10,21 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 from temporalio.api.common.v1 import Payload
+from temporalio.api.failure.v1 import Failure
 from temporalio.contrib.pydantic import PydanticPayloadConverter
 from temporalio.converter import (
     DataConverter,
-    DefaultFailureConverterWithEncodedAttributes,
+    DefaultFailureConverter,
     PayloadCodec,
+    PayloadConverter,
     create_payload_validation_error,
 )
 from typing_extensions import override
 
 from jobs.encryption import EncryptionKeyMissing, key_id_of
+
+UNREADABLE: Final = "Failed decoding arguments"
+"""What the SDK says of an argument that it could not read."""
 
 
 class StrictPayloadConverter(PydanticPayloadConverter):
@@ -43,7 +48,28 @@ class StrictPayloadConverter(PydanticPayloadConverter):
             ) from None
 
 
-DATA_CONVERTER: Final = DataConverter(payload_converter_class=StrictPayloadConverter)
+class PlainFailureConverter(DefaultFailureConverter):
+    """Tells why an argument could not be read, which the SDK wraps in an error of no type."""
+
+    @override
+    def to_failure(
+        self, exception: BaseException, payload_converter: PayloadConverter, failure: Failure
+    ) -> None:
+        cause = exception.__cause__
+        told = cause if cause is not None and str(exception) == UNREADABLE else exception
+        super().to_failure(told, payload_converter, failure)
+
+
+class EncodingFailureConverter(PlainFailureConverter):
+    """Moves message and stack trace to where the codec encrypts them."""
+
+    def __init__(self) -> None:
+        super().__init__(encode_common_attributes=True)
+
+
+DATA_CONVERTER: Final = DataConverter(
+    payload_converter_class=StrictPayloadConverter, failure_converter_class=PlainFailureConverter
+)
 
 
 def data_converter(codec: PayloadCodec | None) -> DataConverter:
@@ -53,5 +79,5 @@ def data_converter(codec: PayloadCodec | None) -> DataConverter:
     return replace(
         DATA_CONVERTER,
         payload_codec=codec,
-        failure_converter_class=DefaultFailureConverterWithEncodedAttributes,
+        failure_converter_class=EncodingFailureConverter,
     )

@@ -14,7 +14,7 @@ from typing import Final
 
 from temporalio.api.common.v1 import Payload
 
-from jobs.errors import PermanentError
+from jobs.errors import ConveyorError, PermanentError
 
 ENCODING: Final = b"binary/encrypted"
 METADATA_KEY_ID: Final = "encryption-key-id"
@@ -23,8 +23,12 @@ KEY_ID_PATTERN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,63}")
 FIX: Final = "`starter.py encryption-key` makes one"
 
 
-class EncryptionKeyMissing(PermanentError):
-    """A payload is encrypted under a key that this process does not have."""
+class EncryptionKeyMissing(ConveyorError):
+    """A payload is encrypted under a key that this process does not have.
+
+    No error of the job: a worker that lacks the key does not fail it. The workflow waits for a
+    worker that has the key, and a step is tried again and then held (``HOLD_ON``).
+    """
 
     def __init__(self, key_id: str) -> None:
         super().__init__(

@@ -19,6 +19,7 @@ Raised by ``JobClient`` and the doors, before or instead of a job::
     ├── ScheduleNotFoundError
     ├── ConflictError           the job id is taken, or the job's state forbids the act
     ├── ServerUnreachableError
+    ├── EncryptionKeyMissing    a payload can't be read here (``jobs.encryption``)
     ├── WaitTimedOutError       the job goes on
     ├── JobFailedError          asked for the result of a job that failed or timed out
     └── JobCancelledError       asked for the result of a job that was cancelled or terminated

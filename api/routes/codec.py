@@ -35,7 +35,7 @@ router = APIRouter(prefix="/codec", tags=["service"])
 PREFIX: Final = "/codec/"
 MAX_BYTES: Final = 16 * 1024 * 1024
 """Above the largest page of a history, in base64."""
-PROBLEMS: Final = documented(400, 401, 403, 413, 415, 422)
+PROBLEMS: Final = documented(400, 401, 403, 413, 415, 422, 503)
 
 
 def check_base64(value: str) -> str:

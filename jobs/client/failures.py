@@ -42,5 +42,5 @@ async def _message(client: Client, failure: Failure) -> str:
     try:
         (attributes,) = await client.data_converter.decode([failure.encoded_attributes])
     except EncryptionKeyMissing as error:
-        return error.message
+        return str(error)
     return str(attributes.get("message", "")) if isinstance(attributes, dict) else failure.message

@@ -124,7 +124,7 @@ async def test_a_payload_under_a_key_that_is_missing_is_refused_by_its_id(served
     payload["metadata"]["encryption-key-id"] = base64.b64encode(b"2020").decode()
     async with served.as_owner("root", Scope.ADMIN) as root:
         answer = await root.post("/codec/decode", json={"payloads": [payload]})
-    assert answer.status_code == 422
+    assert answer.status_code == 503
     assert "'2020'" in answer.json()["detail"]
 
 

@@ -209,14 +209,41 @@ async def test_who_lacks_the_key_is_told_its_id_and_sees_the_rest(
         await jobs.result(ids["completed"])
 
 
-@pytest.mark.parametrize("keys", [(), (NEW,)], ids=["no key", "another key"])
-async def test_a_worker_without_the_key_fails_the_job_and_names_the_key(
-    place: Place, keys: tuple[str, ...]
-) -> None:
+async def waits_for_a_key(place: Place, job_id: str, *keys: str) -> JobStatus:
+    """Let a worker that has only those keys meet a job, and return how the job stands then."""
+    jobs = JobClient(await place.client(NEW, OLD))
+    async with working(await place.client(*keys)):
+        async for line in jobs.logs(job_id, follow=True):
+            if "workflow task failed" in line.text:
+                assert "key id '2026'" in line.text
+                break
+    return await jobs.status(job_id)
+
+
+async def test_a_worker_that_lacks_a_jobs_key_leaves_it_waiting(place: Place) -> None:
+    job_id = await submitted(await place.client(OLD), "lost")
+    assert not (await waits_for_a_key(place, job_id, NEW)).state.final
+
+
+async def test_a_job_outlives_a_worker_without_keys(place: Place) -> None:
     client = await place.client(OLD)
     job_id = await submitted(client, "lost")
-    async with working(await place.client(*keys)):
-        job = await JobClient(await place.client(NEW, OLD)).wait(job_id)
+    assert not (await waits_for_a_key(place, job_id)).state.final
+    async with working(client):
+        assert (await JobClient(client).wait(job_id)).result == {"text": "lost-result"}
+
+
+async def test_a_step_on_a_worker_that_lacks_the_key_is_tried_again_and_names_the_key(
+    place: Place,
+) -> None:
+    client = await place.client(OLD)
+    queue = CONFIDENCE.queue
+    deciding = Worker(
+        client, task_queue=queue, workflows=[KeepConfidenceWorkflow], workflow_runner=RUNNER
+    )
+    doing = Worker(await place.client(), task_queue=queue, activities=ConfidenceSteps().all())
+    async with deciding, doing:
+        job = await until(client, await submitted(client, "lost"), "retrying")
     assert job.error is not None
     assert job.error.type == "EncryptionKeyMissing"
     assert "'2026'" in job.error.message
