@@ -3,7 +3,7 @@
 # the interpreter. Written for GNU make 3.81 and later, which macOS ships.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test test-fast stack stack-test lint format docs bench proof lock secrets image-check sbom audit clean
+.PHONY: help demo dev test test-fast stack stack-test lint format docs bench proof record lock secrets image-check sbom audit clean
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -59,6 +59,9 @@ bench: $(READY) ## Measure side by side and print the ratios
 
 proof: $(READY) ## Show what survives crashes, zombies, cuts and a full disk; JOBS=2000 SEED=new
 	@$(BIN)/python -m tests.proof $(if $(JOBS),--jobs $(JOBS)) $(if $(SEED),--seed $(SEED))
+
+record: $(READY) ## Record what this release's jobs leave in histories, for tests/replay; ONLY=email/ for some
+	@$(BIN)/python -m tests.replay.record $(ONLY)
 
 lock: $(READY) ## Write the locks anew after pyproject.toml has changed; UPGRADE=1 takes newer versions
 	$(COMPILE) $(if $(UPGRADE),--upgrade) pyproject.toml -o requirements.lock

@@ -1,0 +1,52 @@
+"""Replaying a recorded history with today's workflows."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from temporalio.worker import Replayer
+
+import worker
+from jobs.converter import DATA_CONVERTER
+from tests.conftest import RUNNER
+from tests.replay import histories
+from tests.wiring import wire_everything
+from workflows.interceptor import FinalFailureInterceptor
+
+WORKFLOWS: Final[Sequence[type]] = (
+    *(wired.workflow for wired in wire_everything()),
+    *{each for several in worker.SYSTEM_WORKFLOWS.values() for each in several},
+)
+"""Every workflow that a worker runs."""
+WHAT_TO_DO: Final = """\
+A job that {release} began could not go on with this code: it would stop with that error until it
+is undone. Keep the old way for old jobs with `workflow.patched("...")` around what changed; or give
+the changed workflow a new type. Where no such job can be open any more, delete the history.
+docs/operate/upgrade.md, "When a workflow changes", has each in full."""
+
+
+class IncompatibleChangeError(AssertionError):
+    """A workflow no longer replays a history; the message says which, why and what to do."""
+
+
+async def replay(path: Path, among: Sequence[type]) -> None:
+    """Replay the history at ``path``.
+
+    Raises:
+        IncompatibleChangeError: Today's workflow decides otherwise than the recorded one did.
+    """
+    history = histories.load(path)
+    replayer = Replayer(
+        workflows=among,
+        data_converter=DATA_CONVERTER,
+        workflow_runner=RUNNER,
+        interceptors=[FinalFailureInterceptor()],
+    )
+    result = await replayer.replay_workflow(history, raise_on_replay_failure=False)
+    if result.replay_failure is not None:
+        *_, release, kind, _ = path.parts
+        msg = (
+            f"workflow {kind} no longer replays history {path.relative_to(histories.FOLDER)}:\n"
+            f"{result.replay_failure}\n\n{WHAT_TO_DO.format(release=f'release {release}')}"
+        )
+        raise IncompatibleChangeError(msg)
