@@ -110,7 +110,7 @@ class BatchActivities:
                 at_once=min(chunk.at_once, len(tasks)),
                 errand=own_errand(),
             )
-            before = chunk.count - len(tasks)
+            before = [item.state for item in known.values()].count(ItemState.COMPLETED)
             with beating_with(
                 lambda: report(before + runner.done, chunk.count, unit="items"), BEAT_INTERVAL_S
             ):

@@ -11,14 +11,14 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from functools import cache
 from typing import Any, Final
 
 from temporalio.client import Client, WorkflowHistoryEventFilterType
 
 from jobs import kinds, validation
 from jobs.access import COMMON_FILES, INTERNAL_KINDS, owned_key, stored_files, upload_prefix
-from jobs.base import Contract, JobKind
+from jobs.base import JobKind
+from jobs.batches import BATCH, files_of_items
 from jobs.client import (
     acting,
     deleting,
@@ -32,6 +32,7 @@ from jobs.client import (
     submission,
 )
 from jobs.client.acting import Cancelled
+from jobs.client.batches import check_retried
 from jobs.client.connection import RPC_TIMEOUT, connect, translated_errors
 from jobs.client.deleting import Traces
 from jobs.client.explaining import Explanation
@@ -55,6 +56,7 @@ from jobs.files import job_of_folder
 from jobs.redrives import RedriveFilter
 from jobs.status import JobState, JobStatus, derive_state
 from jobs.traces import Erased
+from jobs.validation import schema_of
 
 __all__ = [
     "Cancelled",
@@ -77,12 +79,6 @@ __all__ = [
 ]
 
 WATCH_INTERVAL: Final = timedelta(seconds=0.5)
-
-
-@cache
-def _schema_of(contract: type[Contract]) -> Mapping[str, Any]:
-    """Return the JSON Schema of a contract, made once: that takes as long as a submission."""
-    return contract.model_json_schema()
 
 
 class JobClient:
@@ -144,8 +140,11 @@ class JobClient:
         if kind.name in INTERNAL_KINDS:
             problem = Problem("kind", f"jobs of kind {kind.name!r} are started by the service")
             raise InvalidInputError([problem])
-        schema = _schema_of(kind.input)  # type: ignore[arg-type] # a class is hashable
-        named = stored_files(schema, data)
+        schema = schema_of(kind.input)  # type: ignore[arg-type] # a class is hashable
+        named = [*stored_files(schema, data)]
+        if kind.name == BATCH.name:
+            named += files_of_items(data)
+            await check_retried(self.temporal, data, owner)
         foreign = [path for path, key in named if not await self.may_read(key)]
         if foreign:
             message = "no such file among yours: upload it, or name a file of one of your jobs"

@@ -25,6 +25,7 @@ from jobs import validation
 from jobs.attributes import JOB_KIND, JOB_OWNER, JOB_TAGS
 from jobs.client.connection import RPC_TIMEOUT, translated_errors
 from jobs.client.failures import open_event, open_failures
+from jobs.client.tallies import tallied
 from jobs.encryption import EncryptionKeyMissing
 from jobs.errors import JobNotFoundError
 from jobs.holds import MEMO_HOLD, Hold
@@ -219,6 +220,8 @@ async def told(
     else:
         events = await last_events(client, job_id, info.execution.run_id)
         updates = {"progress": JobProgress(percent=_percent_so_far(events))}
+    if not state.final and (whole := await tallied(client, description)) is not None:
+        updates["progress"] = whole
     if state is JobState.HELD and (hold := await hold_of(client, info)) is not None:
         updates |= _held(hold)
     if with_input:
