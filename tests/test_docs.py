@@ -1,13 +1,17 @@
 """The pages are true: links lead somewhere, commands exist and run, snippets run."""
 
 import asyncio
+import json
+import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 import typer
@@ -94,6 +98,28 @@ def test_the_commands_of_the_readme_run(installation: Installation) -> None:
         for words in shown:
             answer = installation.run(*words)
             assert answer.code == 0, (words, answer.err)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not shutil.which("curl"), reason="curl is not installed")
+def test_the_requests_of_the_readme_run(installation: Installation) -> None:
+    (shown,) = (block for block in blocks(ROOT / "README.md", "sh") if "curl" in block)
+    lines = shown.replace("\\\n", " ").splitlines()
+    create, submit, look = lines
+    installation.run("setup", "--demo")
+    key = installation.run(*shlex.split(create, comments=True)[2:]).out.strip()
+    with installation.worker(), installation.api() as url:
+
+        def request(line: str, **names: str) -> Any:
+            line = line.replace("curl", "curl -sSf").replace("http://127.0.0.1:8000", url)
+            done = subprocess.run(
+                ["sh", "-c", line], env={**os.environ, **names}, capture_output=True, check=True
+            )
+            return json.loads(done.stdout)
+
+        job_id = request(submit, KEY=key)["id"]
+        installation.until(job_id, "completed")
+        assert request(look, KEY=key, JOB_ID=job_id)["result"]["delivery"] == "sent"
 
 
 @pytest.mark.slow

@@ -143,3 +143,27 @@ class Installation:
             yield worker
         finally:
             worker.stop()
+
+    @contextmanager
+    def api(self) -> Iterator[str]:
+        """Run ``python -m api`` while the context is open, and yield its address."""
+        log = self.folder / "api.log"
+        with log.open("wb") as sink:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "api", "--port", "0"],
+                cwd=self.folder,
+                env=self.environment({"PYTHONPATH": str(ROOT)}),
+                stdout=sink,
+                stderr=sink,
+            )
+        try:
+            deadline = time.monotonic() + PATIENCE_S
+            while "ready" not in (lines := log.read_text().splitlines()):
+                assert process.poll() is None, log.read_text()
+                assert time.monotonic() < deadline, log.read_text()
+                time.sleep(0.05)  # between looks at a file
+            said = "serving at "
+            yield next(line.removeprefix(said) for line in lines if line.startswith(said))
+        finally:
+            process.terminate()
+            process.wait()

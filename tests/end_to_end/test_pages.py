@@ -1,11 +1,7 @@
 """The page for people, in a browser, against the running system."""
 
 import os
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -14,7 +10,6 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from tests.end_to_end.installation import ROOT, Installation
 
 CHROMIUM = Path("/usr/bin/chromium")
-STARTED_S = 60
 PATIENCE_MS = 30_000
 PHOTO = ROOT / "examples" / "photo.jpg"
 
@@ -22,32 +17,6 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(not CHROMIUM.exists(), reason="Debian's chromium is not installed"),
 ]
-
-
-@contextmanager
-def serving(installation: Installation) -> Iterator[str]:
-    """Run ``python -m api`` while the context is open and yield its address."""
-    log = installation.folder / "api.log"
-    environment = {**installation.environment({}), "PYTHONPATH": str(ROOT)}
-    with log.open("wb") as sink:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "api", "--port", "0"],
-            cwd=installation.folder,
-            env=environment,
-            stdout=sink,
-            stderr=sink,
-        )
-    try:
-        deadline = time.monotonic() + STARTED_S
-        while "ready" not in (lines := log.read_text().splitlines()):
-            assert process.poll() is None, log.read_text()
-            assert time.monotonic() < deadline, log.read_text()
-            time.sleep(0.05)  # between looks at a file
-        said = "serving at "
-        yield next(line.removeprefix(said) for line in lines if line.startswith(said))
-    finally:
-        process.terminate()
-        process.wait()
 
 
 @pytest.fixture
@@ -70,7 +39,7 @@ def test_a_person_resizes_a_picture_and_cancels_another_job(
     installation: Installation, browser: Browser
 ) -> None:
     key = installation.run("keys", "create", "--owner", "ada").out.strip()
-    with serving(installation) as url:
+    with installation.api() as url:
         page = browser.new_page()
         page.set_default_timeout(PATIENCE_MS)
         expect.set_options(timeout=PATIENCE_MS)
@@ -109,7 +78,7 @@ def test_the_page_works_without_javascript_on_a_narrow_screen(
     installation: Installation, browser: Browser
 ) -> None:
     key = installation.run("keys", "create", "--owner", "ada").out.strip()
-    with serving(installation) as url:
+    with installation.api() as url:
         context = browser.new_context(
             java_script_enabled=False, viewport={"width": 360, "height": 720}
         )
@@ -134,7 +103,7 @@ def test_another_person_does_not_see_the_job(installation: Installation, browser
     ada, bob = (
         installation.run("keys", "create", "--owner", name).out.strip() for name in ("ada", "bob")
     )
-    with serving(installation) as url:
+    with installation.api() as url:
         page, other = browser.new_context().new_page(), browser.new_context().new_page()
         page.goto(url)
         sign_in(page, ada)
