@@ -100,8 +100,10 @@ def delete(
 
             async def one(job_id: str) -> str:
                 erased = await session.jobs.delete(job_id, traces, results=results)
-                files = f"{erased.files:,} files of {erased.bytes:,} bytes"
-                return f"deleted, with {files} and {erased.rows:,} rows"
+                if not erased.files and not erased.rows:
+                    return "deleted"
+                files = f"{erased.files:,} stored files ({erased.bytes:,} bytes)"
+                return f"deleted, and with it {files} and {erased.rows:,} ledger rows"
 
             return await each(job_ids, one)
 

@@ -3,8 +3,9 @@
 from collections.abc import AsyncIterator
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
-from temporalio.api.enums.v1 import EventType
+from temporalio.api.enums.v1 import EventType, WorkflowTaskFailedCause
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import Client
 
@@ -13,6 +14,8 @@ from jobs.client.connection import translated_errors
 from jobs.client.failures import open_event
 from jobs.client.reading import decode, describe, failure, instant
 from jobs.status import current_activity
+
+RESET: Final = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_RESET_WORKFLOW
 
 
 class Level(StrEnum):
@@ -125,7 +128,10 @@ class Teller:
                 told = f"{signal.signal_name}: {reason}" if reason else signal.signal_name
                 return LogLine(at=at, level=Level.WARNING, text=told)
             case "workflow_task_failed":
-                problem = event.workflow_task_failed_event_attributes.failure.message
+                failed = event.workflow_task_failed_event_attributes
+                problem = failed.failure.message
+                if failed.cause == RESET:  # how Temporal marks that a run goes on from another
+                    return LogLine(at=at, level=Level.WARNING, text=problem)
                 text = f"workflow task failed, it is tried again: {problem}"
                 return LogLine(at=at, level=Level.ERROR, text=text)
             case _:

@@ -299,8 +299,9 @@ class Redriver:
         run_id = newest.workflow_execution_info.execution.run_id
         said = _said(redrive_id)
         for event in await reading.last_events(self.client, run.job_id, run_id):
-            reason = event.workflow_task_failed_event_attributes.failure.message
-            if reason.startswith(said):
+            reset = event.workflow_task_failed_event_attributes
+            reason = reset.failure.message
+            if reset.base_run_id == run.run_id and reason.startswith(said):
                 how = reason.removeprefix(f"{said} ")
                 return JobOutcome(id=run.job_id, outcome=Outcome.REDRIVEN, run_id=run_id, how=how)
         return _skipped(run, f"it has gone on since, and is {derive_state(newest)}")
