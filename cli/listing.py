@@ -1,6 +1,7 @@
 """Looking at many jobs: ``list`` and ``stats``."""
 
 import asyncio
+from datetime import datetime
 from typing import Annotated, Any, Final
 
 import typer
@@ -9,6 +10,7 @@ from cli import output
 from cli.session import Session, run
 
 COLUMNS: Final = ("ID", "KIND", "STATE", "PROGRESS", "ATTEMPTS", "SUBMITTED", "ERROR")
+COUNTED: Final = ("kind", "state", "error", "count", "first_at", "last_at", "example")
 GROUPS: Final = ("kind", "state", "error")
 REFRESH_S: Final = 2.0
 
@@ -85,13 +87,17 @@ def stats(
             else:
                 shown = [
                     column
-                    for column in ("kind", "state", "error", "count", "example")
+                    for column in COUNTED
                     if any(getattr(count, column) is not None for count in counts)
                 ]
-                rows = [[getattr(count, column) for column in shown] for count in counts]
-                output.print_rows([column.upper() for column in shown], rows)
+                rows = [[_cell(getattr(count, column)) for column in shown] for count in counts]
+                output.print_rows([column.upper().removesuffix("_AT") for column in shown], rows)
             if not watch:
                 return
             await asyncio.sleep(REFRESH_S)
 
     run(command)
+
+
+def _cell(value: Any) -> object:
+    return output.ago(value) if isinstance(value, datetime) else value

@@ -21,6 +21,7 @@ from jobs.base import JobKind
 from jobs.batches import BATCH, files_of_items
 from jobs.client import (
     acting,
+    counting,
     deleting,
     explaining,
     holding,
@@ -34,11 +35,12 @@ from jobs.client import (
 from jobs.client.acting import Cancelled
 from jobs.client.batches import check_retried
 from jobs.client.connection import RPC_TIMEOUT, connect, translated_errors
+from jobs.client.counting import Count
 from jobs.client.deleting import Traces
 from jobs.client.explaining import Explanation
 from jobs.client.following import Follower, Look
 from jobs.client.holding import Released
-from jobs.client.listing import Count, JobFilter, JobPage
+from jobs.client.listing import JobFilter, JobPage
 from jobs.client.logs import LogLine, logs
 from jobs.client.redriving import RedrivePreview, RedriveStatus
 from jobs.client.retrying import Retried
@@ -280,7 +282,7 @@ class JobClient:
 
     async def count(self, by: str = "state", *, owner: str | None = None) -> Sequence[Count]:
         """Count jobs by ``kind``, ``state`` or ``error``."""
-        return await listing.count(self.temporal, by, owner=self.owner or owner)
+        return await counting.count(self.temporal, by, owner=self.owner or owner)
 
     async def cancel(self, job_id: str) -> None:
         """Ask the job to stop; it cleans up and ends as ``cancelled``.

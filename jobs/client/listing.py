@@ -1,4 +1,4 @@
-"""Lists and counts of jobs, from the server's visibility index."""
+"""Lists of jobs, from the server's visibility index."""
 
 import asyncio
 import base64
@@ -112,16 +112,6 @@ class JobPage(Contract):
     next_cursor: str | None = None
 
 
-class Count(Contract):
-    """How many jobs share a kind, a state or an error type."""
-
-    kind: str | None = None
-    state: str | None = None
-    error: str | None = None
-    count: int
-    example: str | None = None
-
-
 async def page(
     client: Client,
     wanted: JobFilter,
@@ -167,65 +157,6 @@ async def page(
         jobs=list(jobs.values()),
         next_cursor=base64.urlsafe_b64encode(token).decode() if token else None,
     )
-
-
-async def count(client: Client, by: str, *, owner: str | None = None) -> list[Count]:
-    """Count the jobs by ``kind``, ``state`` or ``error``.
-
-    Runs that a retry or a replacement left behind are counted with the others here: the index
-    counts runs.
-    """
-    base = JobFilter(owner=owner).query()
-    match by:
-        case "state":
-            return await _by_status(client, base, {})
-        case "kind":
-            kinds = await asyncio.gather(
-                *(
-                    _by_status(client, JobFilter(owner=owner, kind=kind).query(), {"kind": kind})
-                    for kind in KINDS
-                )
-            )
-            return [row for rows in kinds for row in rows]
-        case _:
-            return await _by_error(client, JobFilter(owner=owner, state=JobState.FAILED).query())
-
-
-async def _by_status(client: Client, query: str, known: dict[str, str]) -> list[Count]:
-    with translated_errors():
-        counted = await client.count_workflows(
-            f"{query} GROUP BY ExecutionStatus", rpc_timeout=RPC_TIMEOUT
-        )
-    names = {"Canceled": "cancelled", "TimedOut": "timed_out", "Running": "open"}
-    return [
-        Count(
-            **known,
-            state=names.get(str(group.group_values[0]), str(group.group_values[0]).lower()),
-            count=group.count,
-        )
-        for group in counted.groups
-    ]
-
-
-async def _by_error(client: Client, query: str) -> list[Count]:
-    """Count failed jobs by error type; the index does not group by it, so the rows are read."""
-    rows: dict[str, tuple[int, str]] = {}
-    token = b""
-    while True:
-        infos, token = await executions(client, query, MAX_PAGE, token)
-        for info in infos:
-            fields = info.search_attributes.indexed_fields
-            kind = (
-                await reading.decode(client, [fields[JOB_ERROR.name]])
-                if JOB_ERROR.name in fields
-                else "Unknown"
-            )
-            number, example = rows.get(kind, (0, info.execution.workflow_id))
-            rows[kind] = (number + 1, example)
-        if not token:
-            break
-    ranked = sorted(rows.items(), key=lambda row: -row[1][0])
-    return [Count(error=kind, count=number, example=example) for kind, (number, example) in ranked]
 
 
 async def _page_at(
