@@ -37,7 +37,10 @@ from pydantic_settings import (
 from typing_extensions import override
 
 from jobs.addresses import MailAddress
+from jobs.base import Queue
 from jobs.encryption import EncryptionKey, parse_keys
+from jobs.limits import UNITS_S, parse_rate
+from jobs.validation import nearest
 from jobs.webhooks.sources import WebhookSource
 
 PREFIX: Final = "CONVEYOR_"
@@ -46,9 +49,6 @@ FILE_SUFFIX: Final = "_FILE"
 PUBLIC_KEY_ALGORITHMS: Final = frozenset(
     {"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}
 )
-
-UNITS_S: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-
 
 OF_COMMANDS: Final = {f"{PREFIX}OWNER", f"{PREFIX}QUEUES"}
 """Variables that stand for an option of a command, and are no settings."""
@@ -67,17 +67,6 @@ def parse_pairs(value: Any) -> Any:
         msg = f"write NAME=VALUE,NAME=VALUE; {bad[0]!r} has no '='"
         raise ValueError(msg)
     return {name.strip(): amount.strip() for name, _, amount in pairs}
-
-
-def parse_rate(value: Any) -> Any:
-    """Read ``10/m`` as tasks per second."""
-    if not isinstance(value, str):
-        return value
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)/([smhd])", value)
-    if match is None:
-        msg = "write a count per second, minute, hour or day, such as 10/m"
-        raise ValueError(msg)
-    return float(match[1]) / UNITS_S[match[2]]
 
 
 def parse_duration(value: Any) -> Any:
@@ -190,7 +179,9 @@ class Settings(BaseSettings):
     """Steps at once per worker and queue, ``emails=5,images=2``. Default: 5 emails, 2 images,
     20 webhooks, 2 reports, 2 transfers, 10 batches."""
     rates: Annotated[dict[str, Rate], NoDecode] = Field(default_factory=dict)
-    """Most steps started per queue, over all workers, ``images=10/m``. Default: unlimited."""
+    """Most steps started per queue, over all workers, ``images=10/m``; ``starter.py setup`` and
+    each worker's start apply them, unless ``starter.py limits set`` said otherwise. Default:
+    unlimited."""
     shutdown_grace: Duration = timedelta(seconds=30)
     """How long a stopping worker lets running steps finish; below the platform's kill time."""
 
@@ -294,6 +285,14 @@ class Settings(BaseSettings):
     @classmethod
     def _read_pairs(cls, value: Any) -> Any:
         return parse_pairs(value)
+
+    @field_validator("slots", "rates")
+    @classmethod
+    def _name_queues(cls, value: dict[str, Any]) -> dict[str, Any]:
+        if unknown := [name for name in value if name not in list(Queue)]:
+            msg = f"no queue {unknown[0]!r}; {nearest(unknown[0], list(Queue))}"
+            raise ValueError(msg)
+        return value
 
     @field_validator("webhook_sources", mode="before")
     @classmethod

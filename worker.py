@@ -46,6 +46,7 @@ from activities.imports import ImportActivities
 from activities.interceptor import StepInterceptor
 from activities.mailings import MailingActivities
 from activities.measuring import StepMetrics
+from activities.queues import QueueActivities
 from activities.redrives import RedriveActivities
 from activities.reports import ReportActivities
 from activities.schedules import ScheduleActivities
@@ -77,6 +78,8 @@ from jobs.batches import BATCH
 from jobs.client import JobClient, connect, reading
 from jobs.client.holding import count_held
 from jobs.client.redriving import Redriver
+from jobs.client.limits import QueueKeeper, apply_rates
+from jobs.client.queues import queue_statuses
 from jobs.client.webhooks import ensure_sweep
 from jobs.deliveries import DELIVERY
 from jobs.emails import EMAIL
@@ -104,6 +107,7 @@ from workflows.interceptor import FinalFailureInterceptor
 from workflows.mailings import SendMailingWorkflow
 from workflows.measuring import JobMetrics
 from workflows.redrives import RedriveWorkflow
+from workflows.queues import EndPauseWorkflow
 from workflows.reminders import SendReminderWorkflow
 from workflows.reports import DailyReportsWorkflow, GenerateReportWorkflow
 from workflows.schedules import RaiseAlertWorkflow, WatchSchedulesWorkflow
@@ -294,6 +298,7 @@ def build_workers(
     recipients = AlertRecipients(to=tuple(adapters.settings.alerts_to))
     alerts = AlertActivities(HeldJobs(client), recipients)
     wiring = wire(adapters, client)
+    queues = QueueActivities(QueueKeeper(client))
     system_steps = {
         Queue.REPORTS: ScheduleActivities(ScheduleClient(client)).all(),
         Queue.BATCHES: RedriveActivities(Redriver(client), adapters.storage).all(),
@@ -307,10 +312,12 @@ def build_workers(
                 *SYSTEM_WORKFLOWS.get(queue, ()),
                 AlertOfHoldWorkflow,
             ],
+                EndPauseWorkflow,
             activities=[
                 *failures.all(),
                 *alerts.all(),
                 *(
+                *queues.all(),
                     step
                     for wired in wiring
                     if wired.kind.queue is queue
@@ -325,7 +332,7 @@ def build_workers(
             ),
             interceptors=interceptors,
             max_concurrent_activities=slots[queue],
-            max_task_queue_activities_per_second=adapters.settings.rates.get(queue),
+            disable_eager_activity_execution=True,  # an eager step passes by limits and pauses
             max_heartbeat_throttle_interval=HEARTBEAT_INTERVAL,
             default_heartbeat_throttle_interval=HEARTBEAT_INTERVAL,
             sticky_queue_schedule_to_start_timeout=STICKY_TIMEOUT,
@@ -368,7 +375,10 @@ async def run(settings: Settings, options: Options) -> None:
         workers = build_workers(
             client, adapters, options, slots, (*measured, steps, FinalFailureInterceptor())
         )
-        say(serving.banner(client, server, settings, options, slots))
+        if not options.check:
+            await apply_rates(client, settings.rates)
+        queues = await queue_statuses(client)
+        say(serving.banner(client, server, settings, options, slots, queues))
         if options.check:
             return
         if options.probe_port is not None:

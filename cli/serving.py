@@ -20,7 +20,9 @@ from cli.temporal_server import TemporalServer
 from jobs import kinds
 from jobs._version import __version__
 from jobs.base import Queue
+from jobs.client.queues import QueueStatus
 from jobs.errors import InvalidInputError, Problem
+from jobs.limits import rate_words
 from jobs.validation import nearest
 from settings import Settings
 
@@ -201,6 +203,7 @@ def banner(
     settings: Settings,
     options: Options,
     slots: Mapping[Queue, int],
+    queues: Sequence[QueueStatus],
 ) -> str:
     """Return what this worker is and does, for people."""
     kind_names = {
@@ -215,11 +218,16 @@ def banner(
     ]
     if server.ui:
         lines.append(f"  web UI     {server.ui}")
+    limits = {status.name: _limit_words(status) for status in queues}
     for queue, names in kind_names.items():
-        rate = settings.rates.get(queue)
-        limit = f", at most {rate * 60:g} steps a minute" if rate else ""
-        lines.append(f"  queue      {queue}: {names} ({slots[queue]} at once{limit})")
+        lines.append(f"  queue      {queue}: {names} ({slots[queue]} at once{limits[queue]})")
     lines.append(
         f"  mail       {'relay' if settings.smtp_url else f'.eml files in {settings.outbox}'}"
     )
     return "\n".join(lines)
+
+
+def _limit_words(status: QueueStatus) -> str:
+    if status.paused:
+        return f", paused: {status.reason}"
+    return f", at most {rate_words(status.rate)}" if status.rate else ""

@@ -17,7 +17,6 @@ from temporalio.api.workflowservice.v1 import UpdateTaskQueueConfigRequest
 from temporalio.client import Client
 from temporalio.common import WorkflowIDConflictPolicy
 
-from jobs.base import Queue
 from jobs.client.connection import RPC_TIMEOUT, translated_errors
 from jobs.client.queues import ACTIVITY, QueueStatus, chosen_limit, describe, queue_status
 from jobs.errors import ConflictError, InvalidInputError, JobNotFoundError, Problem
@@ -41,7 +40,6 @@ LOOKS: Final = 100
 LOOK_INTERVAL_S: Final = 0.05
 SETTINGS: Final = "CONVEYOR_RATES"
 """Author of limits that the settings give; they never replace what a person chose."""
-NO_LONGER_SET: Final = "no longer in the settings"
 
 
 async def set_rate(
@@ -109,27 +107,25 @@ async def resume(temporal: Client, queue: str) -> QueueStatus:
 
 
 async def apply_rates(temporal: Client, rates: Mapping[str, float]) -> Sequence[str]:
-    """Make the settings' rates the server's limits; return what changed, in words.
+    """Make the settings' rates the server's limits; return what was set or stays, in words.
 
-    What a person has chosen stays, also "unlimited", and so does a pause. A limit that came from
-    the settings goes when they no longer name it.
+    What a person has chosen stays, also "unlimited", and so does a pause. A queue that ``rates``
+    does not name is left alone, since processes with other settings share it.
     """
     return [
-        told for queue in Queue if (told := await _apply_rate(temporal, queue, rates.get(queue)))
+        told for queue, rate in rates.items() if (told := await _apply_rate(temporal, queue, rate))
     ]
 
 
-async def _apply_rate(temporal: Client, queue: Queue, rate: float | None) -> str | None:
+async def _apply_rate(temporal: Client, queue: str, rate: float) -> str | None:
     limit, paused = await _kept(temporal, queue)
-    if paused is not None or (limit is not None and limit.author != SETTINGS):
-        if rate is None:
-            return None
-        by = paused.author if paused is not None else limit.author if limit is not None else ""
-        return f"{queue} stays {'paused' if paused is not None else 'as it was set'} by {by}"
-    before = limit.rate if limit is not None else None
-    if rate_words(before) == rate_words(rate):
+    if paused is not None:
+        return f"{queue} stays paused by {paused.author}"
+    if limit is not None and limit.author != SETTINGS:
+        return f"{queue} stays {rate_words(limit.rate)}, set by {limit.author}"
+    if limit is not None and rate_words(limit.rate) == rate_words(rate):
         return None
-    await _write(temporal, queue, rate, SETTINGS if rate else NO_LONGER_SET, SETTINGS)
+    await _write(temporal, queue, rate, SETTINGS, SETTINGS)
     return f"{queue} {rate_words(rate)}"
 
 

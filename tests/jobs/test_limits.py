@@ -13,7 +13,7 @@ from temporalio.worker import Worker
 
 from activities.queues import QueueActivities
 from jobs.base import JobKind
-from jobs.client import JobClient, limits
+from jobs.client import JobClient
 from jobs.client.limits import QueueKeeper, apply_rates, pause, resume, set_rate
 from jobs.client.queues import ACTIVITY, queue_status
 from jobs.errors import ConflictError, InvalidInputError
@@ -137,32 +137,21 @@ async def test_jobs_start_no_faster_than_the_limit_allows(
 
 
 async def test_what_the_settings_limit_is_set_once_and_gives_way_to_a_person(
-    client: Client, monkeypatch: pytest.MonkeyPatch, unique: str
+    client: Client, unique: str
 ) -> None:
-    monkeypatch.setattr(limits, "Queue", (unique,))
     first = await apply_rates(client, {unique: 2.0})
     again = await apply_rates(client, {unique: 2.0})
     await set_rate(client, unique, None, reason="a bigger plan", author="ada")
     kept = await apply_rates(client, {unique: 2.0})
 
     assert (first, again, kept) == (
-        [f"{unique} 2/s"], [], [f"{unique} stays as it was set by ada"])  # fmt: skip
-    assert (await queue_status(client, unique)).rate is None
-
-
-async def test_a_limit_goes_when_the_settings_no_longer_name_it(
-    client: Client, monkeypatch: pytest.MonkeyPatch, unique: str
-) -> None:
-    monkeypatch.setattr(limits, "Queue", (unique,))
-    await apply_rates(client, {unique: 2.0})
-    assert await apply_rates(client, {}) == [f"{unique} unlimited"]
+        [f"{unique} 2/s"], [], [f"{unique} stays unlimited, set by ada"])  # fmt: skip
     assert (await queue_status(client, unique)).rate is None
 
 
 async def test_the_settings_rate_comes_back_after_a_pause_and_can_still_change(
-    client: Client, monkeypatch: pytest.MonkeyPatch, unique: str
+    client: Client, unique: str
 ) -> None:
-    monkeypatch.setattr(limits, "Queue", (unique,))
     await apply_rates(client, {unique: 2.0})
     await pause(client, unique, reason="a deploy", author="ada")
     assert await apply_rates(client, {unique: 3.0}) == [f"{unique} stays paused by ada"]
