@@ -2,14 +2,17 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 import pytest
 from temporalio.client import Client
 
-from jobs.client import JobClient, JobFilter, Submission, reset_points
-from jobs.errors import ConflictError, JobNotFoundError
+from jobs.client import JobClient, JobFilter, Submission, reading, reset_points
+from jobs.errors import ConflictError, InvalidInputError, JobNotFoundError
 from jobs.status import JobState
+from jobs.traces import Erased
 from tests.jobs.conftest import StartWorker
 
 PATIENCE_S = 30
@@ -197,3 +200,105 @@ async def test_another_owners_job_is_neither_retried_nor_terminated(
         with pytest.raises(JobNotFoundError):
             await act
     assert not (await jobs.status(job.id)).state.final
+
+
+async def test_counts_are_of_jobs_and_not_of_the_runs_that_retries_left_behind(
+    jobs: JobClient, worker: StartWorker, unique: str
+) -> None:
+    mine = jobs.of(unique)
+    made = [await mine.submit("note", {"text": "x", "behave": "refuse"}) for _ in range(3)]
+    async with worker() as working:
+        for job in made:
+            await mine.wait(job.id)
+        await mine.retry(made[2].id)
+        await mine.wait(made[2].id)
+        await counted(mine, "error", [(None, None, "NoteRefused", 3)])
+        working.steps.mended = True
+        await mine.retry(made[2].id)
+        await mine.wait(made[2].id)
+    await counted(mine, "error", [(None, None, "NoteRefused", 2)])
+    await counted(mine, "state", [(None, "completed", None, 1), (None, "failed", None, 2)])
+    await counted(mine, "kind", [("note", "completed", None, 1), ("note", "failed", None, 2)])
+    (group,) = await mine.count("error")
+    assert group.first_at is not None
+    assert group.last_at is not None
+    assert group.first_at < group.last_at
+    assert group.example in {made[0].id, made[1].id}
+
+
+async def counted(jobs: JobClient, by: str, wanted: list[tuple[object, ...]]) -> None:
+    """Wait until the index counts so."""
+    async with asyncio.timeout(PATIENCE_S):
+        while True:
+            rows = [(row.kind, row.state, row.error, row.count) for row in await jobs.count(by)]
+            if sorted(rows, key=str) == sorted(wanted, key=str):
+                return
+            await asyncio.sleep(0.1)
+
+
+async def test_the_log_of_a_retried_job_says_so(
+    jobs: JobClient, worker: StartWorker, unique: str
+) -> None:
+    job = await jobs.submit("note", {"text": "x", "behave": "refuse"}, Submission(key=unique))
+    async with worker() as working:
+        await jobs.wait(job.id)
+        working.steps.mended = True
+        await jobs.retry(job.id)
+        await jobs.wait(job.id)
+    told = [line.text async for line in jobs.logs(job.id)]
+    assert "retried from the failed step, 2of2 notes.file" in told
+    assert not [text for text in told if "workflow task failed" in text]
+
+
+async def test_a_deleted_job_leaves_no_older_run_behind(
+    jobs: JobClient, worker: StartWorker, unique: str
+) -> None:
+    job = await jobs.submit("note", {"text": "x", "behave": "refuse"}, Submission(key=unique))
+    traces = RememberedTraces()
+    with pytest.raises(ConflictError, match="cancel it"):
+        await jobs.delete(job.id, traces)
+    async with worker():
+        await jobs.wait(job.id)
+        retried = await jobs.retry(job.id)
+        await jobs.wait(job.id)
+    erased = await jobs.delete(job.id, traces, results=True)
+    assert (erased.files, traces.asked) == (1, [("note", job.id, retried.run_id, True)])
+    for run_id in (job.run_id, retried.run_id):
+        await gone(jobs, job.id, run_id)
+
+
+@dataclass
+class RememberedTraces:
+    """What a job left behind: one file."""
+
+    asked: list[tuple[str, str, str, bool]] = field(default_factory=list)
+
+    async def erase(self, kind: str, job_id: str, run_id: str, *, results: bool) -> Erased:
+        self.asked.append((kind, job_id, run_id, results))
+        return Erased(files=1)
+
+
+async def gone(jobs: JobClient, job_id: str, run_id: str) -> None:
+    """Wait until the server knows nothing of a run."""
+    with suppress(JobNotFoundError):
+        async with asyncio.timeout(PATIENCE_S):
+            while await reading.describe(jobs.temporal, job_id, run_id):
+                await asyncio.sleep(0.1)
+
+
+async def test_open_jobs_are_cancelled_by_filter(
+    jobs: JobClient, worker: StartWorker, unique: str
+) -> None:
+    options = Submission(owner=unique, tags={"batch": "1"})
+    made = [await jobs.submit("note", {"text": "x"}, options) for _ in range(3)]
+    other = await jobs.submit("note", {"text": "x"}, Submission(key=unique, owner=unique))
+    wanted = JobFilter(owner=unique, tag=("batch", "1"))
+    with pytest.raises(InvalidInputError, match=r"^filter: "):
+        await jobs.cancel_matching(JobFilter())
+    async with asyncio.timeout(PATIENCE_S):
+        while (await jobs.cancel_matching(wanted, dry_run=True)).kinds != {"note": 3}:  # noqa: ASYNC110 - told by no event
+            await asyncio.sleep(0.1)
+    assert (await jobs.cancel_matching(wanted)).count == 3
+    async with worker():
+        ends = [(await jobs.wait(job.id)).state for job in (*made, other)]
+    assert ends == [*[JobState.CANCELLED] * 3, JobState.COMPLETED]
