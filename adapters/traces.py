@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from adapters.database import Database
+from adapters.database.batches import BatchLedger
 from adapters.database.images import Images
 from adapters.database.transfers import Exports, Imports
 from adapters.storage import Storage
@@ -70,6 +71,8 @@ class Traces:
                     await Exports(self.database).forget(run)
             case "image" if results:
                 await Images(self.database).forget(job_id)
+            case "batch" if results:
+                await BatchLedger(self.database).forget(job_id)
             case _:
                 pass
         async for stored in self._files(kind, job_id, results=results):
@@ -93,6 +96,8 @@ class Traces:
                 exports = Exports(self.database)
                 runs = await self._export_runs(job_id, run_id)
                 return sum([await exports.size(run) for run in runs])
+            case "batch" if results:
+                return await BatchLedger(self.database).size(job_id)
             case "image" if results:
                 return await Images(self.database).made_by(job_id)
             case _:

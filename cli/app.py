@@ -9,6 +9,7 @@ from cli.encryption import encryption_key
 from cli.ending import cancel, delete, terminate
 from cli.explaining import explain
 from cli.holding import hold, release
+from cli.items import items
 from cli.jobs import logs, open_job, promote, reschedule, result, status
 from cli.kinds import show_kinds
 from cli.listing import list_jobs, stats
@@ -45,6 +46,7 @@ app.command("release", rich_help_panel=WORK)(release)
 app.command("reschedule", rich_help_panel=WORK)(reschedule)
 app.command("promote", rich_help_panel=WORK)(promote)
 app.command("list", rich_help_panel=LOOK)(list_jobs)
+app.command("items", rich_help_panel=LOOK)(items)
 app.command("stats", rich_help_panel=LOOK)(stats)
 app.command("kinds", rich_help_panel=LOOK)(show_kinds)
 app.command("receive", rich_help_panel=WORK)(receive.receive)

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from PIL import Image
 
-from cli.demo import reports, transfers, webhooks
+from cli.demo import batches, reports, transfers, webhooks
 from cli.demo.stage import Act, Stage, Unexpected, require_completed
 from jobs.status import JobStatus
 
@@ -81,4 +81,5 @@ ACTS: Final[Sequence[Act]] = (
     *webhooks.ACTS,
     *reports.ACTS,
     *transfers.ACTS,
+    *batches.ACTS,
 )

@@ -24,6 +24,9 @@ MAX_INLINE: Final = 1000
 MAX_ITEMS: Final = 1_000_000
 DEFAULT_WINDOW: Final = 100
 MAX_WINDOW: Final = 500
+MAX_PROBLEMS: Final = 20
+"""The items of one list are mostly wrong alike; after so many problems no further ones are named.
+"""
 ROOM_FOR_THE_REST: Final = 2048
 """Bytes of an input that are not for its items."""
 
@@ -167,6 +170,8 @@ def check_items(kind: JobKind[Any, Any], items: list[dict[str, JsonValue]]) -> N
                 )
                 for problem in error.problems
             ]
+        if len(wrong) >= MAX_PROBLEMS:
+            break
     if wrong:
         raise ValidationError.from_exception_data("items", wrong)
 
