@@ -3,6 +3,7 @@
 import typer
 
 from cli import endpoints, exports, imports, keys, outbox, receive, schedules
+from cli.backup import backup
 from cli.demo import demo
 from cli.dev import dev
 from cli.encryption import encryption_key
@@ -58,6 +59,7 @@ app.add_typer(outbox.app, name="outbox", rich_help_panel=LOOK)
 app.command("settings", rich_help_panel=RUN)(show_settings)
 app.command("health", rich_help_panel=RUN)(health)
 app.command("setup", rich_help_panel=RUN)(setup)
+app.command("backup", rich_help_panel=RUN)(backup)
 app.command("demo", rich_help_panel=RUN)(demo)
 app.command("dev", rich_help_panel=RUN)(dev)
 app.add_typer(keys.app, name="keys", rich_help_panel=RUN)

