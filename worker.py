@@ -66,6 +66,7 @@ from adapters.database.webhooks.effects import OrderBook, PushLog
 from adapters.database.webhooks.events import Events
 from adapters.database.webhooks.inbound import InboundEvents
 from adapters.reports.renderer import ReportRenderer
+from adapters.tracing import open_tracing
 from adapters.transfers import SourceFiles, open_writer
 from cli import serving
 from cli.exits import run_to_exit
@@ -354,12 +355,15 @@ async def run(settings: Settings, options: Options) -> None:
     stop = asyncio.Event()
     serving.stop_on_signals(stop)
     runtime = telemetry.open_runtime(str(settings.metrics_host), options.metrics_port)
+    tracing = open_tracing("conveyor-worker")
     async with AsyncExitStack() as stack:
+        stack.push_async_callback(tracing.close)
         server = await stack.enter_async_context(temporal_server(settings.data_dir, runtime))
         client = await connect(
             fallback_address=server.address,
             runtime=runtime,
             codec=open_codec(settings.encryption),
+            interceptors=tracing.interceptors,
         )
         slots = slots_of(settings, options)
         opened = open_adapters(

@@ -25,6 +25,7 @@ from aiohttp.connector import Connection
 from aiohttp.tracing import Trace
 from typing_extensions import override
 
+from adapters.tracing import span
 from jobs._version import __version__
 from jobs.deliveries import LOGGED_BYTES, RESPONSE_BYTES
 from jobs.deliveries.answers import ADDRESS_REFUSED, Answer
@@ -226,6 +227,18 @@ class WebhookSender:
         Reads at most ``RESPONSE_BYTES`` of the response, follows no redirect, sends no cookie, and
         ends after ``timeout_s`` whatever the other side does.
         """
+        size = len(body)
+        with span("http.post", http_request_method="POST", http_request_body_size=size) as traced:
+            answer = await self._measured(url, body, headers, timeout_s)
+            if answer.status is not None:
+                traced.set_attribute("http.response.status_code", answer.status)
+            if answer.error_type is not None:
+                traced.set_attribute("error.type", answer.error_type)
+            return answer
+
+    async def _measured(
+        self, url: str, body: bytes, headers: dict[str, str], timeout_s: float
+    ) -> Answer:
         dial = Dial()
         token = current_dial.set(dial)
         try:

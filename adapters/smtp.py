@@ -27,6 +27,7 @@ from aiosmtplib import (
 from temporalio.exceptions import ApplicationError
 
 from adapters.smtp_errors import Phase, shown, translate
+from adapters.tracing import span
 from jobs.emails import SMTP_DEADLINE, EmailAddressUnsupported, SmtpAnswer
 
 CONNECT_TIMEOUT_S: Final = 10.0
@@ -165,6 +166,14 @@ class SmtpMailer:
             EmailRefused: the relay refuses for good; the subclass says what.
             EmailOutcomeUnknown: the message went out and its answer was lost.
         """
+        with span("smtp.send", smtp_message_bytes=len(message)) as traced:
+            answer = await self._send(recipient, message, before_data)
+            traced.set_attribute("smtp.reply.code", answer.code)
+            return answer
+
+    async def _send(
+        self, recipient: str, message: bytes, before_data: Callable[[], Awaitable[None]]
+    ) -> SmtpAnswer:
         phase = Phase.CONNECT
         try:
             async with asyncio.timeout(SMTP_DEADLINE.total_seconds()), self._connection() as smtp:

@@ -13,6 +13,7 @@ from typing_extensions import override
 import settings as environment
 from adapters import devserver, telemetry
 from adapters.codec import open_codec
+from adapters.tracing import open_tracing
 from api.app import create_app
 from api.services import Services, open_services
 from cli.exits import run_to_exit
@@ -31,15 +32,20 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 async def opened(settings: Settings) -> AsyncIterator[Services]:
     """Open everything that the API works with; Temporal may be away."""
     embedded = None if configured_address() else devserver.running(settings.data_dir)
+    tracing = open_tracing("conveyor-api")
     temporal = await connect(
         fallback_address=embedded.address if embedded else DEFAULT_ADDRESS,
         runtime=telemetry.open_runtime(),
         lazy=True,
         codec=open_codec(settings.encryption),
+        interceptors=tracing.interceptors,
     )
     ui = settings.temporal_ui_url or (embedded.ui if embedded else None)
-    async with open_services(settings, JobClient(temporal, ui_url=ui)) as services:
-        yield services
+    try:
+        async with open_services(settings, JobClient(temporal, ui_url=ui)) as services:
+            yield services
+    finally:
+        await tracing.close()
 
 
 class Server(uvicorn.Server):

@@ -38,22 +38,28 @@ async def session() -> AsyncIterator[Session]:
     """
     import settings as environment
     from adapters import devserver, telemetry
+    from adapters import tracing as traces
     from adapters.codec import open_codec
     from jobs.client import JobClient, connect
     from jobs.client.connection import DEFAULT_ADDRESS, configured_address
 
     loaded = environment.load()
     telemetry.set_up_logging("text", level=telemetry.QUIET)
+    tracing = traces.open_tracing("conveyor-cli")
     embedded = None if configured_address() else devserver.running(loaded.data_dir)
     client = await connect(
         fallback_address=embedded.address if embedded else DEFAULT_ADDRESS,
         runtime=telemetry.open_runtime(),
         codec=open_codec(loaded.encryption),
+        interceptors=tracing.interceptors,
     )
-    yield Session(
-        JobClient(client, ui_url=loaded.temporal_ui_url or (embedded.ui if embedded else None)),
-        loaded,
-    )
+    try:
+        yield Session(
+            JobClient(client, ui_url=loaded.temporal_ui_url or (embedded.ui if embedded else None)),
+            loaded,
+        )
+    finally:
+        await tracing.close()
 
 
 def run(command: Callable[[Session], Awaitable[T]]) -> T:

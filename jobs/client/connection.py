@@ -1,11 +1,11 @@
 """The connection to Temporal, and its failures in our words."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Final
 
-from temporalio.client import Client
+from temporalio.client import Client, Interceptor
 from temporalio.converter import PayloadCodec
 from temporalio.envconfig import ClientConfig, ClientConnectConfig
 from temporalio.exceptions import TemporalError
@@ -36,6 +36,7 @@ async def connect(
     identity: str | None = None,
     lazy: bool = False,
     codec: PayloadCodec | None = None,
+    interceptors: Sequence[Interceptor] = (),
 ) -> Client:
     """Connect as the ``TEMPORAL_*`` variables say, or else to ``fallback_address``.
 
@@ -46,6 +47,7 @@ async def connect(
         identity: Name of this client in the Web UI; by default process id and host.
         lazy: Connect with the first call, so that a server that is away now is no error yet.
         codec: What encrypts payloads, ``adapters.codec.open_codec(settings.encryption)``.
+        interceptors: What sees every call; those of workers are handed on to them.
 
     Raises:
         ServerUnreachableError: nothing answers there, or the settings of the connection are wrong.
@@ -60,6 +62,7 @@ async def connect(
             identity=identity,
             lazy=lazy,
             connect_timeout=CONNECT_TIMEOUT,
+            interceptors=interceptors,
         )
     except RuntimeError:
         msg = (
