@@ -401,10 +401,14 @@ class FileVariables(PydanticBaseSettingsSource):
         if path is None:
             return None, field_name, False
         try:
-            return Path(path).read_text().strip(), field_name, False
+            value = Path(path).read_text().strip()
         except OSError as error:
             msg = f"{variable}: {path} can't be read: {error.strerror}"
             raise SettingsError(msg) from None
+        if not value:  # a secret that was never filled in must not mean the default
+            msg = f"{variable}: {path} is empty"
+            raise SettingsError(msg)
+        return value, field_name, False
 
     @override
     def __call__(self) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from settings import Settings, SettingsError
         ("CONVEYOR_ENCRYPTION_KEYS", "a:c2hvcnQ=", "CONVEYOR_ENCRYPTION_KEYS: key 1 has 5 bytes"),
         ("CONVEYOR_ENCRYPTION_KEYS_FILE", "/nowhere", "CONVEYOR_ENCRYPTION_KEYS_FILE: /nowhere"),
         ("CONVEYOR_SECRET_KEY_FILE", "/nowhere", "CONVEYOR_SECRET_KEY_FILE: /nowhere can't be"),
+        ("CONVEYOR_SMTP_URL_FILE", "/dev/null", "CONVEYOR_SMTP_URL_FILE: /dev/null is empty"),
     ],
 )
 def test_a_wrong_variable_is_refused_by_name(

@@ -116,6 +116,27 @@ def test_a_misspelt_setting_stops_the_worker(installation: Installation) -> None
     assert "CONVEYOR_SLOTSS: no such setting; did you mean CONVEYOR_SLOTS?" in done.stderr
 
 
+def test_a_database_without_migrations_stops_the_worker_and_health_names_the_fix(
+    installation: Installation,
+) -> None:
+    empty = {"CONVEYOR_DATABASE_URL": f"sqlite:///{installation.folder / 'empty.db'}"}
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "worker.py"), "--check"],
+        cwd=installation.folder,
+        env=installation.environment(empty),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    health = installation.run("health", "--json", **empty)
+    told = {check["name"]: check["told"] for check in health.json() if not check["ok"]}
+    assert done.returncode == 2
+    assert "run `python starter.py setup`" in done.stderr
+    assert health.code == 1
+    assert re.fullmatch(r"\d+ migrations missing: starter.py setup", told["database"])
+
+
 def test_a_conflict_shows_both_fingerprints(installation: Installation, unique: str) -> None:
     same = ("submit", "email", *WELCOME[:2])
     first, other = run_all(
