@@ -47,7 +47,7 @@ def _step(limit: timedelta, attempts: int, *, beats: bool = True) -> ActivityCon
         ),
     )
     if beats:
-        options["heartbeat_timeout"] = timedelta(seconds=15)
+        options["heartbeat_timeout"] = timedelta(seconds=10)
     return options
 
 

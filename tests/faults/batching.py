@@ -1,0 +1,69 @@
+"""A worker of batches as a process of its own, for tests that kill it.
+
+``python -m tests.faults.batching QUEUE FOLDER``: each parcel that is sent is a line in
+``FOLDER/sent``, written when its effect is done and before its row is in the ledger.
+"""
+
+import asyncio
+import os
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker
+
+from activities.batches import BatchActivities
+from activities.errands import Errand
+from adapters.database import Database
+from adapters.database.batches import BatchLedger
+from adapters.storage import Storage
+from jobs import kinds
+from jobs.batches import BATCH
+from jobs.client import JobClient, connect
+from tests.workflows.parcels import PARCEL, Delivered, Parcel
+from workflows.batches import RunBatchWorkflow
+
+WORK_S = 0.02
+"""What an item takes."""
+
+
+def register(queue: str) -> None:
+    """Let batches and parcels be of ``queue``."""
+    for kind in (PARCEL, BATCH):
+        mine = replace(kind, queue=cast("Any", queue))
+        cast("dict[str, object]", kinds.KINDS)[kind.name] = mine
+        cast("dict[str, object]", kinds.KINDS_BY_WORKFLOW)[kind.workflow] = mine
+
+
+async def work(queue: str, folder: Path) -> None:
+    """Serve until killed."""
+    register(queue)
+    client = await connect()
+    sent = os.open(folder / "sent", os.O_CREAT | os.O_APPEND | os.O_WRONLY)
+
+    async def send(parcel: Parcel, errand: Errand) -> Delivered:
+        await asyncio.sleep(WORK_S)
+        os.write(sent, f"{errand.job_id}\n".encode())
+        return Delivered(to=parcel.name)
+
+    steps = BatchActivities(
+        ledger=BatchLedger(Database.open(f"sqlite:///{folder / 'conveyor.db'}")),
+        files=Storage.open(f"file://{folder / 'objects'}"),
+        jobs=JobClient(client),
+        performers={"parcel": send},
+    )
+    async with Worker(
+        client,
+        task_queue=queue,
+        workflows=[RunBatchWorkflow],
+        activities=steps.all(),
+        workflow_runner=UnsandboxedWorkflowRunner(),
+    ):
+        sys.stdout.write("ready\n")
+        sys.stdout.flush()
+        await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    asyncio.run(work(sys.argv[1], Path(sys.argv[2])))
