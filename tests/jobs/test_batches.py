@@ -134,4 +134,4 @@ async def test_progress_counts_items_of_the_whole_batch(
     assert (seen.progress.total, seen.progress.unit) == (40, "items")
     assert seen.progress.percent == 97.5
     assert seen.progress.rate
-    assert seen.progress.eta_seconds
+    assert seen.progress.eta_seconds is not None
