@@ -21,9 +21,11 @@ keep_or_make() {
 }
 
 for name in postgres_password temporal_database_password database_password secret_key \
-  s3_access_key_id s3_secret_access_key; do
+  s3_access_key_id s3_secret_access_key grafana_password; do
   openssl rand -hex 24 | keep_or_make "$name"
 done
+# Encrypts what jobs hold. Keep a copy with your backups: nothing else can read them.
+echo "$(date +%Y-%m-%d):$(openssl rand -base64 32)" | keep_or_make encryption_keys
 echo "postgresql://conveyor:$(cat database_password)@postgres:5432/conveyor" |
   keep_or_make database_url
 # The mail catcher; replace the line with your relay, smtp://user:password@host:587.

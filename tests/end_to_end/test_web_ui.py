@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, Page, expect
 from adapters import devserver
 from jobs.encryption import new_key
 from tests.end_to_end.installation import Installation
-from tests.end_to_end.test_pages import CHROMIUM, PATIENCE_MS, browser, serving, sign_in
+from tests.end_to_end.test_pages import CHROMIUM, PATIENCE_MS, browser, sign_in
 
 __all__ = ["browser"]
 
@@ -52,7 +52,7 @@ def test_only_a_browser_where_an_administrator_is_signed_in_shows_what_a_job_hol
     page = browser.new_page()
     page.set_default_timeout(PATIENCE_MS)
     expect.set_options(timeout=PATIENCE_MS)
-    with serving(encrypted) as address:
+    with encrypted.api() as address:
         page.goto(job)
         use_codec(page, address)
         with page.expect_response("**/codec/decode*") as refused:
