@@ -12,7 +12,18 @@ from api import pages, problems
 from api.limits import BULK_FACTOR, BodyLimits, SafeHeaders
 from api.metrics import Measured, Metrics
 from api.problems import ProblemDetails
-from api.routes import codec, endpoints, files, hooks, images, jobs, kinds, schedules, system
+from api.routes import (
+    codec,
+    endpoints,
+    files,
+    hooks,
+    images,
+    jobs,
+    kinds,
+    queues,
+    schedules,
+    system,
+)
 from api.services import Services
 from jobs._version import __version__
 from settings import Settings
@@ -31,6 +42,7 @@ ROUTERS: Final = (
     kinds.router,
     endpoints.router,
     hooks.router,
+    queues.router,
     schedules.router,
     system.router,
     codec.router,

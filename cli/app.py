@@ -14,6 +14,7 @@ from cli.items import items
 from cli.jobs import logs, open_job, promote, reschedule, result, status
 from cli.kinds import show_kinds
 from cli.listing import list_jobs, stats
+from cli.queues import limits_app, pause, queues, resume
 from cli.reference import show_settings
 from cli.retrying import redrive, retry
 from cli.submit import submit
@@ -49,6 +50,7 @@ app.command("promote", rich_help_panel=WORK)(promote)
 app.command("list", rich_help_panel=LOOK)(list_jobs)
 app.command("items", rich_help_panel=LOOK)(items)
 app.command("stats", rich_help_panel=LOOK)(stats)
+app.command("queues", rich_help_panel=LOOK)(queues)
 app.command("kinds", rich_help_panel=LOOK)(show_kinds)
 app.command("receive", rich_help_panel=WORK)(receive.receive)
 app.add_typer(imports.app, name="imports", rich_help_panel=LOOK)
@@ -62,6 +64,9 @@ app.command("setup", rich_help_panel=RUN)(setup)
 app.command("backup", rich_help_panel=RUN)(backup)
 app.command("demo", rich_help_panel=RUN)(demo)
 app.command("dev", rich_help_panel=RUN)(dev)
+app.command("pause", rich_help_panel=RUN)(pause)
+app.command("resume", rich_help_panel=RUN)(resume)
+app.add_typer(limits_app, name="limits", rich_help_panel=RUN)
 app.add_typer(keys.app, name="keys", rich_help_panel=RUN)
 app.command("encryption-key", rich_help_panel=RUN)(encryption_key)
 app.add_typer(schedules.app, name="schedules", rich_help_panel=RUN)

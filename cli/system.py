@@ -152,30 +152,21 @@ async def _mail(settings: "Settings") -> tuple[bool, str]:
 
 
 async def _pollers(client: "Client", queue: str) -> tuple[bool, str]:
-    from temporalio.api.enums.v1 import TaskQueueType
-    from temporalio.api.taskqueue.v1 import TaskQueue
-    from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
+    from jobs.client.queues import queue_status
 
-    answer = await client.workflow_service.describe_task_queue(
-        DescribeTaskQueueRequest(
-            namespace=client.namespace,
-            task_queue=TaskQueue(name=queue),
-            task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
-            report_stats=True,
-        )
-    )
-    workers = {poller.identity for poller in answer.pollers}
-    backlog = answer.stats.approximate_backlog_count
-    waiting = f", {backlog} jobs wait" if backlog else ""
-    if not workers:
+    status = await queue_status(client, queue)
+    waiting = f", {status.waiting} steps wait" if status.waiting else ""
+    if not status.pollers:
         return False, f"no worker polls{waiting}: python worker.py"
-    return True, f"{len(workers)} polled lately{waiting}"
+    if status.paused:
+        return True, f"paused by {status.author}: {status.reason}{waiting}"
+    return True, f"{status.pollers} polled lately{waiting}"
 
 
 def setup(
     demo: Annotated[bool, typer.Option("--demo", help="Load the demo data as well.")] = False,
 ) -> None:
-    """Make what is missing: search attributes, retention, tables, schedules. Safe to run again."""
+    """Make what is missing: attributes, retention, tables, schedules, limits; again at will."""
 
     async def command(session: Session) -> None:
         for done in (
@@ -183,6 +174,7 @@ def setup(
             await _set_retention(session.jobs.temporal),
             await _set_tables(session.settings),
             await _set_schedules(session.jobs.temporal),
+            await _set_rates(session),
         ):
             output.say(done)
         if demo:
@@ -211,6 +203,13 @@ async def _set_schedules(client: "Client") -> str:
     wanted = tuple(definition for definition in file.schedule if definition.id in missing)
     await schedules.apply(file.model_copy(update={"schedule": wanted}))
     return f"schedules: made {', '.join(missing)}"
+
+
+async def _set_rates(session: Session) -> str:
+    from jobs.client.limits import apply_rates
+
+    told = await apply_rates(session.jobs.temporal, session.settings.rates)
+    return f"limits: {'; '.join(told) or 'as the settings say'}"
 
 
 async def _set_attributes(client: "Client") -> str:

@@ -15,6 +15,7 @@ from jobs.base import Contract
 END_PAUSE_WORKFLOW: Final = "EndPause"
 
 UNITS_S: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+RATE_PATTERN: Final = r"^([0-9]+(?:\.[0-9]+)?)/([smhd])$"
 ROUND_OFF: Final = 1e-4
 """The server keeps a rate in single precision."""
 
@@ -72,7 +73,7 @@ def parse_rate(value: Any) -> Any:
     """
     if not isinstance(value, str):
         return value
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)/([smhd])", value)
+    match = re.fullmatch(RATE_PATTERN, value)
     if match is None:
         msg = "write a count per second, minute, hour or day, such as 10/m"
         raise ValueError(msg)

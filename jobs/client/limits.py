@@ -99,7 +99,7 @@ async def resume(temporal: Client, queue: str) -> QueueStatus:
     """
     limit, paused = await _kept(temporal, queue)
     if paused is None:
-        msg = f"queue {queue!r} is not paused"
+        msg = f"queue '{queue}' is not paused"
         raise ConflictError(msg)
     await _restore(temporal, queue, limit)
     await _forget_end(temporal, queue)
