@@ -78,9 +78,9 @@ from jobs.base import JobKind, Queue
 from jobs.batches import BATCH
 from jobs.client import JobClient, connect, reading
 from jobs.client.holding import count_held
-from jobs.client.redriving import Redriver
 from jobs.client.limits import QueueKeeper, apply_rates
 from jobs.client.queues import queue_statuses
+from jobs.client.redriving import Redriver
 from jobs.client.webhooks import ensure_sweep
 from jobs.deliveries import DELIVERY
 from jobs.emails import EMAIL
@@ -107,8 +107,8 @@ from workflows.imports import ImportDataWorkflow
 from workflows.interceptor import FinalFailureInterceptor
 from workflows.mailings import SendMailingWorkflow
 from workflows.measuring import JobMetrics
-from workflows.redrives import RedriveWorkflow
 from workflows.queues import EndPauseWorkflow
+from workflows.redrives import RedriveWorkflow
 from workflows.reminders import SendReminderWorkflow
 from workflows.reports import DailyReportsWorkflow, GenerateReportWorkflow
 from workflows.schedules import RaiseAlertWorkflow, WatchSchedulesWorkflow
@@ -298,8 +298,8 @@ def build_workers(
     failures = FailureActivities(adapters.reporters, JobHistory(client))
     recipients = AlertRecipients(to=tuple(adapters.settings.alerts_to))
     alerts = AlertActivities(HeldJobs(client), recipients)
-    wiring = wire(adapters, client)
     queues = QueueActivities(QueueKeeper(client))
+    wiring = wire(adapters, client)
     system_steps = {
         Queue.REPORTS: ScheduleActivities(ScheduleClient(client)).all(),
         Queue.BATCHES: RedriveActivities(Redriver(client), adapters.storage).all(),
@@ -312,13 +312,13 @@ def build_workers(
                 *(wired.workflow for wired in wiring if wired.kind.queue is queue),
                 *SYSTEM_WORKFLOWS.get(queue, ()),
                 AlertOfHoldWorkflow,
-            ],
                 EndPauseWorkflow,
+            ],
             activities=[
                 *failures.all(),
                 *alerts.all(),
-                *(
                 *queues.all(),
+                *(
                     step
                     for wired in wiring
                     if wired.kind.queue is queue
