@@ -21,6 +21,7 @@ from api.routes import (
     jobs,
     kinds,
     queues,
+    redrives,
     schedules,
     system,
 )
@@ -35,8 +36,8 @@ another's is answered like what never was. Errors are problems (RFC 9457).
 """
 
 ROUTERS: Final = (
-    jobs.router,
-    jobs.stats,
+    *jobs.ROUTERS,
+    redrives.router,
     images.router,
     files.router,
     kinds.router,
