@@ -19,7 +19,8 @@ from api.answers import JobId, NewJob
 from api.problems import ApiError
 from api.reference import environment
 from api.routes.images import pieces_of, store_image
-from api.routes.jobs import files_of, start, stream
+from api.routes.jobs.reading import files_of, stream
+from api.routes.jobs.submitting import start
 from api.services import Open
 from api.sessions import COOKIE, Session
 from cli.output import ago, duration

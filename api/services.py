@@ -13,6 +13,7 @@ from adapters.database.access import ApiKeys
 from adapters.database.emails import EmailLedger
 from adapters.database.images import Images
 from adapters.storage import Storage
+from adapters.traces import Traces
 from api.access import Caller, Gate, Rates
 from api.links import FileLinks
 from api.sessions import Sessions
@@ -45,6 +46,11 @@ class Services:
     links: FileLinks
     sessions: Sessions
     hub: Hub
+
+    @property
+    def traces(self) -> Traces:
+        """What erases the files and ledgers of jobs."""
+        return Traces(self.storage, self.database)
 
     def jobs_of(self, caller: Caller) -> JobClient:
         """Return a client of the jobs that the caller may see."""

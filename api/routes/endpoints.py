@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 from api.access import Reader, Writer
 from api.answers import Body, IdempotencyKey, Instant, NewJob, Prefer, answer, idempotency_key
 from api.problems import ApiError, documented, field_problems
-from api.routes.jobs import JOB, start, started
+from api.routes.jobs.submitting import JOB, start, started
 from api.services import Open
 from jobs.client.webhooks import ReplayFilter
 from jobs.deliveries import DeliveryState

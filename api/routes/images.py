@@ -22,7 +22,8 @@ from api.answers import (
     idempotency_key,
 )
 from api.problems import ApiError, documented
-from api.routes.jobs import JOB, start, started, with_urls
+from api.routes.jobs.reading import with_urls
+from api.routes.jobs.submitting import JOB, start, started
 from api.services import Open, Services
 from jobs.access import upload_prefix
 from jobs.images.records import ImageRecord, ImageStatus
