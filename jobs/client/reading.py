@@ -55,6 +55,11 @@ CLOSING: Final = {
 }
 """Events that end a job, and how."""
 
+FAILED_STEP: Final = {
+    EventType.EVENT_TYPE_ACTIVITY_TASK_FAILED,
+    EventType.EVENT_TYPE_ACTIVITY_TASK_TIMED_OUT,
+}
+
 COMPLETE_PERCENT: Final = 100.0
 WAITING_UNLIMITED: Final = 0
 
@@ -323,11 +328,14 @@ def _place(activity_id: str) -> tuple[int, int]:
 
 
 def _percent_so_far(events: Sequence[HistoryEvent]) -> float:
-    """Return how far a job is that has just finished a step and not begun the next."""
+    """Return how far a job is that is at no step: it has just ended one, or waits."""
+    failed = 0
     for event in events:
+        if event.event_type in FAILED_STEP:
+            failed = 1
         if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
             place, of = _place(event.activity_task_scheduled_event_attributes.activity_id)
-            return round(place / of * 100, 1) if of else 0.0
+            return round((place - failed) / of * 100, 1) if of else 0.0
     return 0.0
 
 

@@ -1,0 +1,95 @@
+"""The page of a bad day is true: its commands run, and print what it shows."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from adapters import devserver
+from jobs.client import JobClient, JobFilter, connect
+from tests.adapters.test_smtp import make_authority
+from tests.end_to_end.installation import Installation
+from tests.end_to_end.story import Story, matches
+from tests.mail_relay import mail_relay
+
+MAILS = 200
+
+
+@pytest.fixture
+async def town(tmp_path: Path) -> AsyncIterator[Installation]:
+    """An installation with a server of its own, so that the page can count all jobs there are."""
+    async with await devserver.ensure(tmp_path / "server", port=0) as embedded:
+        yield Installation(tmp_path, {"TEMPORAL_ADDRESS": embedded.server.address})
+
+
+def write_invitations(folder: Path) -> None:
+    """Write as many inputs, one a line."""
+    inputs = [
+        {
+            "template": "notification",
+            "to": f"guest{number}@example.com",
+            "data": {"name": f"Guest {number}", "title": "Spring party", "message": "Do come."},
+        }
+        for number in range(1, MAILS + 1)
+    ]
+    lines = "\n".join(json.dumps(item) for item in inputs)
+    (folder / "invitations.jsonl").write_text(lines)
+
+
+async def until_held(town: Installation, count: int) -> None:
+    """Return when so many invitations are held."""
+    jobs = JobClient(await connect(address=town.variables["TEMPORAL_ADDRESS"]))
+    wanted = JobFilter(tag=("campaign", "spring"))
+    while (await jobs.release_matching(wanted, dry_run=True)).count != count:  # noqa: ASYNC110 - the server's
+        await asyncio.sleep(0.2)  # between looks at the server
+
+
+async def test_two_hundred_mails_that_a_relay_refused_are_released_and_arrive_once(
+    town: Installation, tmp_path: Path
+) -> None:
+    write_invitations(town.folder)
+    authority, context = make_authority(tmp_path)
+    story = Story.read("The relay refuses us")
+
+    async def play(scenes: int) -> None:
+        await asyncio.to_thread(story.play, town, scenes)
+
+    async with mail_relay(starttls=context, auth=True) as relay:
+
+        def settings(password: str) -> dict[str, str]:
+            return {
+                "CONVEYOR_SMTP_URL": f"smtp://conveyor:{password}@127.0.0.1:{relay.port}",
+                "CONVEYOR_SMTP_CA_FILE": str(authority),
+                "CONVEYOR_ALERTS_TO": "ops@example.com",
+            }
+
+        broken = town.worker("--log-format", "text", **settings("old"))
+        worker = await asyncio.to_thread(broken.__enter__)
+        try:
+            await play(1)
+            await until_held(town, MAILS)
+            await play(2)
+            story.read_log(worker.text())
+        finally:
+            await asyncio.to_thread(broken.__exit__, None, None, None)
+        assert relay.received == []
+        mended = town.worker(**settings(relay.password))
+        await asyncio.to_thread(mended.__enter__)
+        try:
+            await play(2)
+            async with asyncio.timeout(90):
+                await relay.until(MAILS)
+            await until_held(town, 0)
+            await play(1)
+        finally:
+            await asyncio.to_thread(mended.__exit__, None, None, None)
+    assert len({mail.recipient for mail in relay.received}) == MAILS
+    assert len(relay.received) == MAILS
+    assert story.scenes == []
+
+
+def test_a_page_that_shows_something_else_is_found_out() -> None:
+    assert matches("STATE  COUNT\nheld …", "STATE COUNT\nheld   200\n")
+    assert not matches("STATE  COUNT\nheld …", "STATE COUNT\nfailed 200\n")
