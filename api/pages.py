@@ -26,9 +26,10 @@ from api.sessions import COOKIE, Session
 from cli.output import ago, duration
 from jobs.access import Scope, key_id_of
 from jobs.client import JobFilter, LogLine
+from jobs.client.retrying import RETRIED
 from jobs.errors import ConveyorError, InvalidInputError
 from jobs.kinds import KINDS
-from jobs.status import JobState
+from jobs.status import FINAL, JobState
 
 router = APIRouter(include_in_schema=False)
 
@@ -37,7 +38,19 @@ STATIC_TYPES: Final = {"page.css": "text/css", "page.js": "text/javascript"}
 ON_PAGE: Final = 25
 SHOWN_PICTURES: Final = frozenset({"JPEG", "PNG", "WEBP", "AVIF", "GIF"})
 DEFAULT_WIDTH: Final = 800
-STARTABLE: Final = frozenset({JobState.SCHEDULED})
+BUTTONS: Final = {
+    "cancel": frozenset(JobState) - FINAL,
+    "promote": frozenset({JobState.SCHEDULED}),
+    "retry": RETRIED | {JobState.RETRYING},
+    "release": frozenset({JobState.HELD}),
+}
+"""States of a job in which each act is offered."""
+LABELS: Final = {
+    "cancel": "Cancel",
+    "promote": "Begin now",
+    "retry": "Retry",
+    "release": "Release",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,7 +280,7 @@ async def job(request: Request, services: Open, person: Someone, job_id: JobId) 
         steps=steps_of(lines),
         lines=lines,
         files=files,
-        may_start=shown.state in STARTABLE,
+        acts={act: LABELS[act] for act, states in BUTTONS.items() if shown.state in states},
         wrong=request.query_params.get("wrong", "")[:300],
     )
 
@@ -302,6 +315,22 @@ async def promote(request: Request, services: Open, person: Someone, job_id: Job
     await _checked_form(request, person)
     person.caller.require(Scope.WRITE)
     return await _acted(services.jobs_of(person.caller).promote(job_id), job_id)
+
+
+@router.post("/jobs/{job_id}/retry")
+async def retry(request: Request, services: Open, person: Someone, job_id: JobId) -> Response:
+    """Let a job go on from its failed step, or make the attempt that it waits for."""
+    await _checked_form(request, person)
+    person.caller.require(Scope.WRITE)
+    return await _acted(services.jobs_of(person.caller).retry(job_id, now=True), job_id)
+
+
+@router.post("/jobs/{job_id}/release")
+async def release(request: Request, services: Open, person: Someone, job_id: JobId) -> Response:
+    """Let a held job go on."""
+    await _checked_form(request, person)
+    person.caller.require(Scope.WRITE)
+    return await _acted(services.jobs_of(person.caller).release(job_id), job_id)
 
 
 async def _acted(act: Any, job_id: str) -> Response:
