@@ -3,7 +3,7 @@
 # the interpreter. Written for GNU make 3.81 and later, which macOS ships.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test test-fast stack stack-test lint format docs bench proof record lock secrets image-check sbom audit clean
+.PHONY: help demo dev test test-fast stack stack-test fuzz lint format docs bench proof record lock secrets image-check sbom audit clean
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -44,6 +44,13 @@ lint: $(READY) ## Check style, types, imports and that the locks fit pyproject.t
 	$(BIN)/uv pip check -q --python $(BIN)/python
 	$(BIN)/python -m pytest -q tests/test_locks.py
 
+SECONDS ?= 60
+fuzz: $(READY) ## Search the doors that parse bytes for what they can't take; SECONDS=60 each, Linux
+	$(BIN)/uv pip install -q --python $(BIN)/python --require-hashes -r requirements-fuzz.lock
+	for door in tests/fuzz/corpus/*; do \
+	  $(BIN)/python -m tests.fuzz "$${door##*/}" $(SECONDS) || exit 1; \
+	done
+
 format: $(READY) ## Lay out and sort the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
@@ -66,6 +73,7 @@ record: $(READY) ## Record what this release's jobs leave in histories, for test
 lock: $(READY) ## Write the locks anew after pyproject.toml has changed; UPGRADE=1 takes newer versions
 	$(COMPILE) $(if $(UPGRADE),--upgrade) pyproject.toml -o requirements.lock
 	$(COMPILE) $(if $(UPGRADE),--upgrade) --group dev pyproject.toml -o requirements-dev.lock
+	$(COMPILE) $(if $(UPGRADE),--upgrade) --group pyproject.toml:fuzz -o requirements-fuzz.lock
 
 secrets: ## Make the secrets that docker-compose.yml mounts, where they are missing
 	@deploy/make-secrets.sh

@@ -1,0 +1,1 @@
+"""Bytes that strangers send, at the doors that parse them."""
