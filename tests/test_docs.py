@@ -62,6 +62,12 @@ def test_every_command_that_a_page_shows_exists(page: Path) -> None:
         assert given <= options | {"--help"}, words
 
 
+def test_the_index_of_operating_links_every_page() -> None:
+    index = ROOT / "docs" / "operate" / "README.md"
+    beside = {page.name for page in index.parent.glob("*.md")} - {index.name}
+    assert beside <= set(LINK.findall(index.read_text()))
+
+
 def test_every_command_has_help() -> None:
     def check(command: object, path: str) -> None:
         assert getattr(command, "help", None), path
