@@ -15,6 +15,7 @@ from temporalio.worker import Worker
 
 from jobs.client import Explanation, JobClient, Submission
 from jobs.client.explaining import Reason
+from jobs.client.limits import pause, resume, set_rate
 from jobs.errors import JobNotFoundError
 from jobs.status import JobState
 from tests.conftest import RUNNER
@@ -75,6 +76,33 @@ async def test_others_are_before_it_on_a_busy_queue(
     assert told.text == (
         f"It waits behind about 3 others on the queue {unique!r}, whose workers are busy."
     )
+
+
+async def test_the_queue_is_limited(
+    jobs: JobClient, client: Client, unique: str, worker: StartWorker
+) -> None:
+    await set_rate(client, unique, 1 / 3600, reason="the printer is slow", author="ada")
+    async with worker():
+        for number in range(3):
+            await jobs.submit("note", WELL, Submission(key=f"{unique}-{number}"))
+        told = await until_told(jobs, f"note-{unique}-2", Reason.QUEUE_LIMITED)
+    assert (told.author, told.queue) == ("ada", unique)
+    assert told.text.endswith("which is limited to 1/h because “the printer is slow”.")
+
+
+async def test_the_queue_is_paused(
+    jobs: JobClient, client: Client, unique: str, worker: StartWorker
+) -> None:
+    paused = await pause(
+        client, unique, reason="the relay is ill", author="ada", lasts=timedelta(hours=1)
+    )
+    job = await jobs.submit("note", WELL, Submission(key=unique))
+    async with worker():
+        told = await until_told(jobs, job.id, Reason.QUEUE_PAUSED)
+        assert (told.author, told.until) == ("ada", paused.until)
+        assert "by ada because “the relay is ill”, until 2" in told.text
+        await resume(client, unique)
+        assert (await jobs.wait(job.id)).state is JobState.COMPLETED
 
 
 async def test_a_retry_is_due(jobs: JobClient, unique: str, worker: StartWorker) -> None:
