@@ -172,6 +172,6 @@ async def asked_hold(
         if signal.signal_name == RELEASE:
             return None
         if signal.signal_name == HOLD:
-            reason = str(await reading.decode(client, signal.input.payloads))
+            reason = await reading.words(client, signal.input.payloads)
             return Hold(reason=reason, since=reading.instant(event.event_time))
     return held

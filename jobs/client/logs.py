@@ -12,7 +12,7 @@ from temporalio.client import Client
 from jobs.base import MEMO_NOTE, Contract
 from jobs.client.connection import translated_errors
 from jobs.client.failures import open_event
-from jobs.client.reading import decode, describe, failure, instant
+from jobs.client.reading import describe, failure, instant, words
 from jobs.status import current_activity
 
 RESET: Final = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_RESET_WORKFLOW
@@ -91,8 +91,8 @@ class Teller:
         fields = event.workflow_properties_modified_event_attributes.upserted_memo.fields
         if MEMO_NOTE not in fields:
             return None
-        note = await decode(self._client, [fields[MEMO_NOTE]])
-        return LogLine(at=instant(event.event_time), level=Level.WARNING, text=str(note))
+        note = await words(self._client, [fields[MEMO_NOTE]])
+        return LogLine(at=instant(event.event_time), level=Level.WARNING, text=note)
 
     async def _tell_job(self, name: str, event: HistoryEvent) -> LogLine | None:
         at = instant(event.event_time)
@@ -124,7 +124,7 @@ class Teller:
                 return LogLine(at=at, text="goes on in a new run")
             case "workflow_execution_signaled":
                 signal = event.workflow_execution_signaled_event_attributes
-                reason = await decode(self._client, signal.input.payloads)
+                reason = await words(self._client, signal.input.payloads)
                 told = f"{signal.signal_name}: {reason}" if reason else signal.signal_name
                 return LogLine(at=at, level=Level.WARNING, text=told)
             case "workflow_task_failed":

@@ -150,6 +150,14 @@ async def decode(client: Client, payloads: Sequence[Payload]) -> Any:
     return values[0] if values else None
 
 
+async def words(client: Client, payloads: Sequence[Payload]) -> str:
+    """Return the first of ``payloads`` as words; of one whose key is missing here, that it is."""
+    try:
+        return str(await decode(client, payloads) or "")
+    except EncryptionKeyMissing as error:
+        return str(error)
+
+
 async def memo_value(client: Client, info: WorkflowExecutionInfo, name: str) -> Any:
     """Return one value of a job's memo, or ``None``."""
     fields = info.memo.fields
@@ -419,7 +427,9 @@ async def _input(
 
 async def hold_of(client: Client, info: WorkflowExecutionInfo) -> Hold | None:
     """Return the hold that a job says it is under, while it waits or before its next step."""
-    told = await memo_value(client, info, MEMO_HOLD)
+    told = None
+    with suppress(EncryptionKeyMissing):  # that it is held is worth telling
+        told = await memo_value(client, info, MEMO_HOLD)
     return Hold.model_validate(told) if told else None
 
 

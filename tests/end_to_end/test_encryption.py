@@ -204,6 +204,8 @@ async def test_who_lacks_the_key_is_told_its_id_and_sees_the_rest(
     assert job.error is not None
     assert job.error.type == "ConfidenceDelayed"
     assert "'2026'" in job.error.message
+    told = [line.text async for line in jobs.logs(ids["retrying"])]
+    assert any(line.startswith("hold: a payload is encrypted") for line in told)
     assert ids["completed"] in [listed.id for listed in (await jobs.list()).jobs]
     with pytest.raises(EncryptionKeyMissing, match="key id '2026'"):
         await jobs.result(ids["completed"])
