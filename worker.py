@@ -70,6 +70,7 @@ from adapters.tracing import open_tracing
 from adapters.transfers import SourceFiles, open_writer
 from cli import serving
 from cli.exits import run_to_exit
+from cli.measuring import measure_queues
 from cli.output import say
 from cli.serving import Options
 from cli.temporal_server import temporal_server
@@ -385,6 +386,9 @@ async def run(settings: Settings, options: Options) -> None:
         say(serving.banner(client, server, settings, options, slots, queues))
         if options.check:
             return
+        if options.metrics_port is not None:
+            looking = measure_queues(client, runtime.metric_meter, options.queues)
+            stack.callback(asyncio.create_task(looking).cancel)
         if options.probe_port is not None:
             probes = await serving.serve_probes(client, workers, options.probe_port)
             stack.push_async_callback(probes.cleanup)

@@ -76,8 +76,9 @@ async def _database(services: Open) -> bool:
     response_model=None,
     responses={200: {"description": "Prometheus text", "content": {"text/plain": {}}}},
 )
-async def metrics(request: Request) -> Response:
-    """Metrics of this process for Prometheus."""
+async def metrics(request: Request, services: Open) -> Response:
+    """Metrics of this process for Prometheus, and of the queues, worker or not."""
+    await request.app.state.metrics.queues.refresh(services.jobs.temporal)
     text = generate_latest(request.app.state.metrics.registry)
     return Response(text, media_type=CONTENT_TYPE_LATEST)
 

@@ -28,7 +28,7 @@ from tests.servers import ServerMissingError, postgresql_server
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
-PROFILES = ("core", "mail", "s3")
+PROFILES = ("core", "mail", "s3", "observability")
 MOUNTED_SECRETS = "/run/secrets"
 ONE_SHOT = {"temporal-schema", "temporal-namespace", "setup"}
 
@@ -84,6 +84,7 @@ def worker_environment(config: Mapping[str, Any]) -> dict[str, str]:
         ("workers", {"setup", "api", "worker", "worker-images", "worker-data"}),
         ("mail", {"mail"}),
         ("s3", {"s3"}),
+        ("observability", {"prometheus", "grafana", "collector"}),
     ],
 )
 def test_compose_accepts_each_profile(profile: str, services: set[str]) -> None:
