@@ -157,7 +157,8 @@ def _between_steps(facts: Facts) -> Explanation:
         return say(facts, Reason.ROUND_DUE, text, until=until, error=facts.before)
     if facts.waits_for:
         count = len(facts.waits_for)
-        names = ", ".join(facts.waits_for[:NAMED]) + (", ..." if count > NAMED else "")
+        more = f" and {count - NAMED:,} more" if count > NAMED else ""
+        names = ", ".join(facts.waits_for[:NAMED]) + more
         jobs = "a job" if count == 1 else f"{count:,} jobs"
         text = f"It waits for {jobs} that it started: {names}."
         return say(facts, Reason.WAITS_FOR_JOBS, text, f"starter.py explain {facts.waits_for[0]}")
