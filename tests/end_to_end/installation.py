@@ -71,6 +71,8 @@ class Installation:
 
     folder: Path
     variables: Mapping[str, str] = field(default_factory=dict)
+    code: Path = ROOT
+    """Where the programs lie: another folder for a release of a test's own."""
     _workers: int = 0
 
     def environment(self, extra: Mapping[str, str]) -> dict[str, str]:
@@ -91,7 +93,7 @@ class Installation:
     def run(self, *arguments: str, stdin: str = "", **variables: str) -> Answer:
         """Run ``starter.py`` to its end."""
         done = subprocess.run(
-            [sys.executable, str(ROOT / "starter.py"), *arguments],
+            [sys.executable, str(self.code / "starter.py"), *arguments],
             cwd=self.folder,
             env=self.environment(variables),
             input=stdin,
@@ -131,7 +133,7 @@ class Installation:
         log = self.folder / f"worker-{self._workers}.log"
         with log.open("wb") as sink:
             process = subprocess.Popen(
-                [sys.executable, str(ROOT / "worker.py"), *arguments],
+                [sys.executable, str(self.code / "worker.py"), *arguments],
                 cwd=self.folder,
                 env=self.environment(variables),
                 stdout=sink,

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -9,12 +10,15 @@ import pytest
 
 from adapters import devserver
 from jobs.client import JobClient, JobFilter, connect
+from jobs.status import JobState
 from tests.adapters.test_smtp import make_authority
-from tests.end_to_end.installation import Installation
+from tests.end_to_end.installation import ROOT, Installation
 from tests.end_to_end.story import Story, matches
 from tests.mail_relay import mail_relay
 
 MAILS = 200
+REPORTS = 50
+PATIENCE_S = 240
 
 
 @pytest.fixture
@@ -87,6 +91,70 @@ async def test_two_hundred_mails_that_a_relay_refused_are_released_and_arrive_on
             await asyncio.to_thread(mended.__exit__, None, None, None)
     assert len({mail.recipient for mail in relay.received}) == MAILS
     assert len(relay.received) == MAILS
+    assert story.scenes == []
+
+
+def release(folder: Path) -> Path:
+    """Copy what is deployed, so that it can be broken."""
+    for name in ("activities", "adapters", "cli", "jobs", "migrations", "templates", "workflows"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for path in ROOT.glob("*.py"):
+        shutil.copy(path, folder)
+    return folder
+
+
+def collected(town: Installation) -> dict[str, int]:
+    """Return when the figures of each report were stored, in nanoseconds."""
+    figures = (town.folder / "data" / "storage" / "jobs").glob("report-march-*/figures-*.json")
+    return {path.parent.name: path.stat().st_mtime_ns for path in figures}
+
+
+async def until_ended(town: Installation, state: JobState) -> None:
+    """Return when all reports have ended so, and the index knows of it."""
+    jobs = JobClient(await connect(address=town.variables["TEMPORAL_ADDRESS"]))
+    while True:
+        counted = {row.state: row.count for row in await jobs.count("state")}
+        if counted == {state.value: REPORTS}:
+            return
+        await asyncio.sleep(0.2)
+
+
+async def test_fifty_reports_that_a_template_broke_go_on_without_collecting_again(
+    town: Installation, tmp_path: Path
+) -> None:
+    town.code = release(tmp_path / "release")
+    report = {"type": "users", "start": "2027-03-01", "end": "2027-03-31", "formats": ["html"]}
+    (town.folder / "reports.jsonl").write_text("\n".join([json.dumps(report)] * REPORTS))
+    template = town.code / "templates" / "reports" / "report.html"
+    whole = template.read_text()
+    template.write_text(whole.replace("<body>", "<body>{{ no_such_name }}"))
+    story = Story.read("A template breaks")
+
+    async def play(scenes: int) -> None:
+        await asyncio.to_thread(story.play, town, scenes)
+
+    broken = town.worker()
+    await asyncio.to_thread(broken.__enter__)
+    try:
+        await play(1)
+        async with asyncio.timeout(PATIENCE_S):
+            await until_ended(town, JobState.FAILED)
+        await play(3)
+    finally:
+        await asyncio.to_thread(broken.__exit__, None, None, None)
+    first = collected(town)
+    assert len(first) == REPORTS
+    template.write_text(whole)
+    mended = town.worker()
+    await asyncio.to_thread(mended.__enter__)
+    try:
+        await play(2)
+        async with asyncio.timeout(PATIENCE_S):
+            await until_ended(town, JobState.COMPLETED)
+        await play(1)
+    finally:
+        await asyncio.to_thread(mended.__exit__, None, None, None)
+    assert collected(town) == first, "no figures were stored again"
     assert story.scenes == []
 
 
