@@ -28,6 +28,7 @@ BETWEEN_STEPS: Final = {
     "report": ("jobs/{}/",),
     "export": ("jobs/{}/parts/",),
     "mailing": ("jobs/{}/recipients-",),
+    "batch": ("jobs/{}/items.jsonl",),
 }
 """How the keys begin that are no results, besides everything in ``work/``."""
 
@@ -69,6 +70,8 @@ class Traces:
             case "export":
                 for run in await self._export_runs(job_id, run_id):
                     await Exports(self.database).forget(run)
+            case "batch":
+                await BatchLedger(self.database).forget(job_id)
             case "image" if results:
                 await Images(self.database).forget(job_id)
             case "batch" if results:
@@ -97,6 +100,8 @@ class Traces:
                 runs = await self._export_runs(job_id, run_id)
                 return sum([await exports.size(run) for run in runs])
             case "batch" if results:
+                return await BatchLedger(self.database).size(job_id)
+            case "batch":
                 return await BatchLedger(self.database).size(job_id)
             case "image" if results:
                 return await Images(self.database).made_by(job_id)

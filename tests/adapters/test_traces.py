@@ -6,10 +6,12 @@ from datetime import UTC, datetime
 import pytest
 
 from adapters.database import Database
+from adapters.database.batches import BatchLedger
 from adapters.database.images import Images
 from adapters.database.transfers import Exports, Imports
 from adapters.storage import Storage
 from adapters.traces import Traces
+from jobs.batches import BatchItem, ItemState
 from jobs.exports import Part
 from jobs.images.records import ImageStatus
 from tests.adapters.test_images_catalog import MADE, record
@@ -22,6 +24,7 @@ LEFT: Mapping[str, tuple[str, ...]] = {
     "mailing": ("jobs/mailing-a/recipients-x-1.jsonl",),
     "image": ("work/image-a/2.png",),
     "import": (),
+    "batch": ("jobs/batch-a/items.jsonl",),
 }
 RESULTS: Mapping[str, str] = {
     "report": "reports/report-a/9/sales.pdf",
@@ -29,6 +32,7 @@ RESULTS: Mapping[str, str] = {
     "mailing": "jobs/mailing-a/outcomes-x-1.jsonl",
     "image": "jobs/image-a/main-abc.jpg",
     "import": "jobs/import-a/customers-rejects-1.csv",
+    "batch": "jobs/batch-a/outcomes.jsonl",
 }
 
 
@@ -89,3 +93,16 @@ async def test_a_picture_whose_results_are_erased_waits_for_another_job(
     found = await images.find("cat")
     assert found is not None
     assert (found.status, found.job_id, found.files) == (ImageStatus.PENDING, None, [])
+
+
+async def test_the_ledger_of_a_batch_goes_with_it(database: Database) -> None:
+    ledger = BatchLedger(database)
+    for job_id in ("batch-a", "batch-b"):
+        batch = await ledger.open(job_id, "email", "f", RUN)
+        await ledger.write_all(batch, [BatchItem(position=0, state=ItemState.COMPLETED)])
+    erased = await Traces(Storage.open("memory:"), database).erase(
+        "batch", "batch-a", RUN, results=False
+    )
+    assert erased.rows == 2
+    assert await ledger.find("batch-a") is None
+    assert await ledger.size("batch-b") == 2
