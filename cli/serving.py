@@ -224,7 +224,15 @@ def banner(
     lines.append(
         f"  mail       {'relay' if settings.smtp_url else f'.eml files in {settings.outbox}'}"
     )
+    lines.append(f"  encryption {_encryption_words(settings)}")
     return "\n".join(lines)
+
+
+def _encryption_words(settings: Settings) -> str:
+    if not settings.encryption:
+        return "none"
+    writing, *others = (key.id for key in settings.encryption)
+    return f"key {writing}" + (f", also reads {', '.join(others)}" if others else "")
 
 
 def _limit_words(status: QueueStatus) -> str:

@@ -24,6 +24,7 @@ from jobs.failures import FinalFailure
 from jobs.status import JobStatus
 from tests.conftest import HEARTBEAT_INTERVAL, RUNNER
 from tests.end_to_end.confidences import CONFIDENCE, ConfidenceSteps, KeepConfidenceWorkflow
+from tests.end_to_end.installation import Installation
 from workflows.interceptor import FinalFailureInterceptor
 
 PLACES = ("input", "summary", "heartbeat", "delay", "details", "failure", "result", "reason")
@@ -268,3 +269,32 @@ async def test_an_input_that_was_copied_into_another_job_is_refused(place: Place
         job = await JobClient(client).wait(handle.id)
     assert job.error is not None
     assert job.error.type == "PayloadAltered"
+
+
+def test_a_rotation_as_the_page_tells_it_with_worker_and_command_line(
+    installation: Installation,
+) -> None:
+    old, new = (installation.run("encryption-key", "--id", name).out.strip() for name in ("a", "b"))
+    mail = ("email", "template=welcome", "to=ada@example.com", "data.name=Ada")
+    first = installation.run("submit", *mail, CONVEYOR_ENCRYPTION_KEYS=old).out.strip()
+    installation.variables = {**installation.variables, "CONVEYOR_ENCRYPTION_KEYS": f"{new},{old}"}
+    with installation.worker() as worker:
+        assert "  encryption key b, also reads a" in worker.text().splitlines()
+        second = installation.submit(*mail)
+        for job_id in (first, second):
+            assert installation.until(job_id, "completed")["result"]["delivery"] == "sent"
+    without = installation.run("result", first, CONVEYOR_ENCRYPTION_KEYS=old)
+    assert (without.code, "key id 'b'" in without.err) == (2, True)
+    assert "Traceback" not in without.err
+
+
+def test_a_worker_with_a_wrong_key_does_not_start_and_does_not_show_it(
+    installation: Installation,
+) -> None:
+    wrong = "2027:c2hvcnQ="
+    with (
+        pytest.raises(AssertionError, match="key 1 has 5 bytes instead of 32") as caught,
+        installation.worker(CONVEYOR_ENCRYPTION_KEYS=wrong),
+    ):
+        pass
+    assert "c2hvcnQ" not in str(caught.value)
