@@ -45,6 +45,7 @@ def _page(name: str) -> str:
         f"  deadline   {output.duration(kind.deadline.total_seconds())}",
         f"  kept       {output.duration(kind.retention.completed.total_seconds())} completed, "
         f"{output.duration(kind.retention.failed.total_seconds())} failed",
+        f"  held on    {', '.join(sorted(kind.hold_on))}",
         "  steps",
     ]
     for step, options in kind.steps.items():

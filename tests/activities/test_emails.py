@@ -21,11 +21,14 @@ from jobs.emails import (
     EmailMailboxUnavailable,
     EmailOutcomeUnknown,
     EmailRecipientRejected,
+    EmailRelayMisconfigured,
     EmailRelayUnavailable,
+    EmailSenderRejected,
     OnUnknown,
     SuppressionReason,
     UserUnknown,
 )
+from jobs.errors import JobError
 from jobs.mail_tokens import reset_token_hash
 from tests.mail_relay import DROP, KEEP_AND_DROP, STALL
 from tests.mails import TOKENS, MailBench, mail_bench
@@ -180,6 +183,26 @@ async def test_a_refusal_is_told_again_by_the_next_attempt(bench: MailBench) -> 
         await bench.send(WELCOME)
     with pytest.raises(EmailContentRejected, match=r"554 5\.7\.1 looks like spam"):
         await bench.send(WELCOME, attempt=2)
+
+
+@pytest.mark.parametrize(
+    ("phase", "reply", "error"),
+    [
+        ("mail", "530 5.7.0 log in first", EmailRelayMisconfigured),
+        ("data", "530 5.7.0 log in first", EmailRelayMisconfigured),
+        ("mail", "550 5.7.1 not your sender", EmailSenderRejected),
+    ],
+)
+async def test_what_is_no_fault_of_the_mail_is_forgotten_once_it_is_mended(
+    bench: MailBench, phase: str, reply: str, error: type[JobError]
+) -> None:
+    getattr(bench.relay, phase).append(reply)
+    with pytest.raises(error):
+        await bench.send(WELCOME)
+    before = len(bench.relay.received)
+
+    assert (await bench.send(WELCOME)).delivery is Delivery.SENT
+    assert len(bench.relay.received) == before + 1
 
 
 async def test_a_refused_job_run_anew_is_tried_again(bench: MailBench) -> None:

@@ -1,10 +1,12 @@
 """The shipped templates, as receivers get them."""
 
 import base64
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from email import message_from_bytes, policy
 from email.message import EmailMessage
+from pathlib import Path
 from typing import Any
 
 import dkim
@@ -13,7 +15,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from adapters.mail_rendering import DkimSigner, MailComposer
-from jobs.emails import EmailNotComposed, Letter
+from jobs.emails import EmailNotComposed, Letter, MailTemplateMissing
 from jobs.templates import TEMPLATES
 from tests.mails import TEMPLATES as FOLDER
 from tests.mails import composer
@@ -123,6 +125,30 @@ def test_a_locale_without_templates_falls_back_to_its_language_then_to_english()
 def test_a_missing_variable_is_an_error_and_not_a_gap() -> None:
     with pytest.raises(EmailNotComposed, match=r"template 'welcome' \(en\): 'name' is undefined"):
         composer().build(letter("welcome", variables={"action_url": None}))
+
+
+@pytest.mark.parametrize("suffix", ["mjml", "txt"])
+def test_a_missing_file_of_a_template_is_named_and_found_once_it_is_back(
+    tmp_path: Path, suffix: str
+) -> None:
+    folder = shutil.copytree(FOLDER, tmp_path / "mail")
+    file = folder / "en" / f"welcome.{suffix}"
+    text = file.read_text()
+    file.unlink()
+    composing = MailComposer(folder, sender="jobs@example.com", product="Conveyor", public_url="")
+    with pytest.raises(MailTemplateMissing, match=rf"the file 'en/welcome\.{suffix}' is missing"):
+        composing.build(letter("welcome"))
+    file.write_text(text)
+    assert composing.build(letter("welcome"))
+
+
+def test_a_broken_template_fails_the_job(tmp_path: Path) -> None:
+    folder = shutil.copytree(FOLDER, tmp_path / "mail")
+    with (folder / "en" / "welcome.txt").open("a") as file:
+        file.write("{% if %}")
+    composing = MailComposer(folder, sender="jobs@example.com", product="Conveyor", public_url="")
+    with pytest.raises(EmailNotComposed, match=r"template 'welcome' \(en\): "):
+        composing.build(letter("welcome"))
 
 
 def test_a_template_can_not_reach_into_python() -> None:

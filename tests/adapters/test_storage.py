@@ -1,6 +1,7 @@
 """Storage over a local folder, memory and a real S3 server: one behaviour."""
 
 import asyncio
+import errno
 import hashlib
 import os
 import urllib.error
@@ -9,8 +10,10 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from obstore.exceptions import GenericError
 
 from adapters.storage import Storage
+from adapters.storage.translation import translated
 from adapters.storage.writing import PART_BYTES
 from jobs.files import (
     InvalidKey,
@@ -18,6 +21,7 @@ from jobs.files import (
     ObjectNotFound,
     ObjectTooLarge,
     StorageDenied,
+    StorageFull,
     StorageUnavailable,
     StoredObject,
 )
@@ -320,6 +324,20 @@ async def test_a_store_that_is_away_is_worth_another_attempt(unused_tcp_port: in
             await call
         assert "127.0.0.1" not in str(caught.value)
         assert caught.value.__cause__ is None
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.ENOSPC, "No space left on device"),
+        GenericError("Generic LocalFileSystem error: No space left on device (os error 28)"),
+        GenericError("Server returned status code: 507 Insufficient Storage"),
+    ],
+)
+def test_a_store_that_is_full_needs_a_person(error: Exception) -> None:
+    with pytest.raises(StorageFull, match="full") as caught, translated("a", writing=True):
+        raise error
+    assert caught.value.non_retryable
 
 
 async def test_a_local_folder_is_for_its_owner_alone(tmp_path: Path) -> None:

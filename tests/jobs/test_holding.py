@@ -123,3 +123,18 @@ async def test_a_delayed_job_that_is_to_be_held_is_still_scheduled(
     job = await jobs.submit("note", {"text": "x"}, options)
     assert (await jobs.hold(job.id, "not yet")).state is JobState.SCHEDULED
     await jobs.release(job.id)
+
+
+async def test_a_job_that_ended_while_it_was_held_goes_on_from_the_step_that_held_it(
+    jobs: JobClient, unique: str, worker: StartWorker
+) -> None:
+    job = await jobs.submit("note", FULL, Submission(key=unique))
+    async with worker() as working:
+        working.steps.full = True
+        await until(jobs, job.id, lambda seen: seen.state is JobState.HELD)
+        await jobs.terminate(job.id, "as its deadline would")
+        working.steps.full = False
+        await jobs.retry(job.id)
+        done = await jobs.wait(job.id)
+    assert (done.state, done.held_because) == (JobState.COMPLETED, None)
+    assert working.steps.begun == ["read", "file", "file"]

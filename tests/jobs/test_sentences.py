@@ -229,5 +229,5 @@ def test_a_hold_that_waits_for_the_end_of_the_step_is_told_besides() -> None:
 
 def test_every_reason_has_its_sentence() -> None:
     from_deliveries = {Reason.NOT_YET_DUE, Reason.ENDPOINT_WAITS}
-    table = test_a_job_is_explained_in_a_sentence.pytestmark[0].args[1]  # type: ignore[attr-defined]  # pytest's
+    table = test_a_job_is_explained_in_a_sentence.pytestmark[0].args[1]
     assert {reason for _, reason, _ in table} | from_deliveries == set(Reason)

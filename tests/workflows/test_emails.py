@@ -11,12 +11,14 @@ from temporalio.exceptions import ActivityError, ApplicationError
 from temporalio.worker import Worker
 
 from activities.emails import EmailActivities
+from jobs.attributes import JOB_STATE
 from jobs.emails import (
     Delivery,
     Email,
     EmailContentRejected,
     EmailGreylisted,
     EmailReceipt,
+    EmailRelayMisconfigured,
     EmailRelayUnavailable,
 )
 from tests.conftest import RUNNER
@@ -87,6 +89,19 @@ async def test_a_refusal_fails_the_job_at_the_first_attempt(temporal: Client, un
 
     assert error_type(caught.value) == "EmailContentRejected"
     assert len(steps.jobs) == 1
+
+
+async def test_a_relay_that_refuses_us_holds_the_mail_until_it_is_released(
+    client: Client, unique: str
+) -> None:
+    steps = ScriptedSend([EmailRelayMisconfigured("login refused")])
+    async with worker(client, unique, steps):
+        handle = await start(client, WELCOME, unique)
+        while (await handle.describe()).typed_search_attributes.get(JOB_STATE) != "held":
+            pass
+        await handle.signal(SendEmailWorkflow.release)
+        assert (await handle.result()).delivery is Delivery.SENT
+    assert len(steps.jobs) == 2
 
 
 async def test_a_greylisted_mail_is_tried_in_rounds_until_it_is_taken(
