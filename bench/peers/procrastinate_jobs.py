@@ -9,7 +9,10 @@ import sys
 import time
 from typing import Any
 
-import procrastinate
+try:
+    import procrastinate
+except ImportError:
+    sys.exit("no procrastinate: install the dependency group `bench`")
 
 
 async def main(conninfo: str, count: int, at_once: int) -> None:
