@@ -1,6 +1,7 @@
 """What the workflows of all kinds share: a step, and waiting while the job is held."""
 
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from typing import Any, Final, NoReturn, TypeVar
 
 from temporalio import workflow
@@ -26,6 +27,10 @@ ResultT = TypeVar("ResultT")
 
 MAX_LOST_WORKERS: Final = 3
 """Heartbeats that one step may lose before its job is poison."""
+LONGEST_APART: Final = timedelta(seconds=10)
+"""Jobs that lost their worker with a poison one come back with it, and would be lost with it again
+and again: before its last chance each waits up to so long."""
+APART: Final = "apart"
 
 
 class JobWorkflow:
@@ -99,6 +104,8 @@ class JobWorkflow:
                                 f"{summary}: the worker was lost {lost_workers} times in this step"
                             )
                             raise PoisonJob(msg) from error
+                        if lost_workers > 1 and workflow.patched(APART):
+                            await workflow.sleep(LONGEST_APART * workflow.random().random())
                     case ApplicationError(type=str(kind), message=message) if kind in hold_on():
                         await self._hold_for(kind, message, summary)
                     case _:

@@ -8,7 +8,7 @@ from temporalio.worker import Worker
 from jobs.attributes import JOB_ERROR, JOB_STATE
 from tests.conftest import RUNNER
 from tests.workflows.one_step import Note, NotesWorkflow, Steps, TwoRunsWorkflow
-from workflows.base import JobWorkflow
+from workflows.base import LONGEST_APART, JobWorkflow
 
 
 def worker(client: Client, unique: str, steps: Steps) -> Worker:
@@ -36,11 +36,18 @@ async def test_a_step_cut_by_a_shutdown_runs_again_without_counting(
     assert steps.calls == ["1of2"] * 8
 
 
-async def test_a_step_that_loses_its_worker_twice_still_completes(
+async def test_a_step_that_lost_its_worker_twice_waits_apart_from_what_killed_it_and_completes(
     client: Client, unique: str
 ) -> None:
-    steps = Steps(failures=2)
-    assert await run(client, unique, steps, "hang") == Note(text="hang")
+    assert await run(client, unique, Steps(failures=2), "hang") == Note(text="hang")
+    handle = client.get_workflow_handle(unique)
+    waits = [
+        event.timer_started_event_attributes.start_to_fire_timeout.ToTimedelta()
+        async for event in handle.fetch_history_events()
+        if event.HasField("timer_started_event_attributes")
+    ]
+    assert len(waits) == 1
+    assert waits[0] <= LONGEST_APART
 
 
 async def test_a_step_that_loses_its_worker_three_times_is_poison(
