@@ -64,8 +64,9 @@ docs: $(READY) ## Write the reference pages that are made from the code
 bench: $(READY) ## Measure side by side and print the ratios
 	$(BIN)/python -m bench
 
-proof: $(READY) ## Show what survives crashes, zombies, cuts and a full disk; JOBS=2000 SEED=new
-	@$(BIN)/python -m tests.proof $(if $(JOBS),--jobs $(JOBS)) $(if $(SEED),--seed $(SEED))
+proof: $(READY) ## Show that no fault loses or doubles a job; JOBS=2000 SEED=N WRITE=1 to docs/proof
+	@$(BIN)/python -m tests.proof $(if $(JOBS),--jobs $(JOBS)) $(if $(SEED),--seed $(SEED)) \
+	  $(if $(PARTS),--parts $(PARTS)) $(if $(WRITE),--write)
 
 record: $(READY) ## Record what this release's jobs leave in histories, for tests/replay; ONLY=email/ for some
 	@$(BIN)/python -m tests.replay.record $(ONLY)

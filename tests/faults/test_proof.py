@@ -8,7 +8,7 @@ import pytest
 
 from tests.proof.mixed import prove, totals
 from tests.proof.plan import Fault, make_plan
-from tests.proof.telling import told
+from tests.proof.telling import tables
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -25,8 +25,8 @@ def say(text: str) -> None:
 async def test_under_every_fault_nothing_is_lost_and_what_is_doubled_is_named() -> None:
     outcome = await prove(seed=SEED, jobs=JOBS, freeze_s=FREEZE_S, say=say)
 
-    say(told(outcome))
-    assert outcome.proved, told(outcome)
+    say(tables(outcome))
+    assert outcome.proved, tables(outcome)
     assert {*outcome.struck, *outcome.skipped} == set(Fault)
     assert totals(outcome.verdicts)["all"]["submitted"] >= JOBS
     assert outcome.poisoned >= 1

@@ -26,6 +26,8 @@ ROWS: Final = 200
 """Of each import."""
 RECIPIENTS: Final = 15
 """Of each mailing."""
+IN_MAILINGS: Final = tuple(fate for fate in MISBEHAVIOURS if fate is not Fate.LATER)
+"""Of those who are told to come later a mailing makes a second pass, five minutes later."""
 PICTURE: Final = "proof/picture.jpg"
 BROKEN_PICTURE: Final = "proof/broken.jpg"
 SOURCE: Final = "github"
@@ -73,11 +75,13 @@ class Load:
     fates: dict[str, Fate] = field(default_factory=dict)
     files: dict[str, bytes] = field(default_factory=dict)
 
-    def recipient(self, key: str, fate: Fate | None = None) -> str:
+    def recipient(
+        self, key: str, fate: Fate | None = None, among: Sequence[Fate] = MISBEHAVIOURS
+    ) -> str:
         """Return an address of its own, and settle what the relay does to it."""
         address = f"{key}@example.com"
         if fate is None and self.chance.random() < MISBEHAVED:
-            fate = self.chance.choice(MISBEHAVIOURS)
+            fate = self.chance.choice(among)
         self.fates[address] = fate or Fate.TAKEN
         return address
 
@@ -122,7 +126,8 @@ def _reminder(load: Load, key: str, failing: bool) -> Planned:
 
 
 def _mailing(load: Load, key: str, failing: bool) -> Planned:
-    recipients = [load.recipient(f"{key}-{number}") for number in range(RECIPIENTS)]
+    addresses = [f"{key}-{number}" for number in range(RECIPIENTS)]
+    recipients = [load.recipient(address, among=IN_MAILINGS) for address in addresses]
     data: dict[str, Any] = {
         "template": "newsletter",
         "data": {"title": "News", "paragraphs": ["One"]},

@@ -50,6 +50,8 @@ class Outcome:
     verdicts: Sequence[Verdict]
     poisoned: int
     """Workers that the poison job killed."""
+    places: int
+    """Workers that ran at a time."""
     lives: int
     """Workers that were started in all."""
     released: int
@@ -137,6 +139,7 @@ async def prove(*, seed: int, jobs: int, freeze_s: float, say: Callable[[str], N
                 skipped=striker.skipped,
                 verdicts=verdicts,
                 poisoned=striker.poisoned,
+                places=len(place.fleet.members),
                 lives=sum(member.lives for member in place.fleet.members),
                 released=watch.released,
                 seconds=time.monotonic() - began,
