@@ -95,7 +95,7 @@ from jobs.reminders import REMINDER
 from jobs.reports import REPORT
 from jobs.schedules.client import ScheduleClient
 from jobs.webhooks import WEBHOOK
-from opening import Adapters, open_adapters
+from opening import Adapters, open_adapters, secret_key
 from settings import Settings
 from workflows.alerts import AlertOfHoldWorkflow
 from workflows.batches import RunBatchWorkflow
@@ -433,7 +433,8 @@ def main(
     With no TEMPORAL_ADDRESS and no server on this machine, an embedded one is started as well.
     """
     settings = environment.load()
-    telemetry.set_up_logging(telemetry.log_format(log_format))
+    logs = telemetry.log_format(log_format)
+    telemetry.set_up_logging(logs, secret=secret_key(settings))
     options = Options.parse(
         queue=queue,
         slots=slots,

@@ -1,11 +1,14 @@
 """Logs, metrics and the runtime of the Temporal SDK; one runtime per process."""
 
+import hashlib
 import json
 import logging
 import sys
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
+from temporalio import activity, workflow
 from temporalio.runtime import (
     LogForwardingConfig,
     LoggingConfig,
@@ -33,9 +36,9 @@ RECORD_FIELDS: Final = frozenset(logging.makeLogRecord({}).__dict__) | {"message
 """What every log record has; anything else came in by ``extra``."""
 
 CONTEXT_FIELDS: Final = frozenset({"temporal_activity", "temporal_workflow"})
-"""The SDK's own context on a record, from which ``CONTEXT_NAMES`` are taken."""
+"""The SDK's own context on a record, which tells of the job."""
 
-CONTEXT_NAMES: Final = ("workflow_id", "workflow_type", "activity_id", "activity_type", "attempt")
+OWNER_DIGEST_BYTES: Final = 6
 
 
 class LogReporter:
@@ -50,7 +53,11 @@ class LogReporter:
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line; facts from ``extra`` are fields of their own."""
+    """One JSON object a line; the job and facts from ``extra`` are fields of their own."""
+
+    def __init__(self, owners: "OwnerNames") -> None:
+        super().__init__()
+        self._owners = owners
 
     @override
     def format(self, record: logging.LogRecord) -> str:
@@ -59,7 +66,7 @@ class JsonFormatter(logging.Formatter):
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
-            **facts(record),
+            **facts(record, self._owners),
         }
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
@@ -69,28 +76,66 @@ class JsonFormatter(logging.Formatter):
 class TextFormatter(logging.Formatter):
     """Time, level and message, then the facts as ``key=value``."""
 
-    def __init__(self) -> None:
+    def __init__(self, owners: "OwnerNames") -> None:
+        self._owners = owners
         super().__init__("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S")
 
     @override
     def formatMessage(self, record: logging.LogRecord) -> str:
-        told = " ".join(f"{name}={value!s}" for name, value in facts(record).items())
+        told = " ".join(f"{name}={value!s}" for name, value in facts(record, self._owners).items())
         line = super().formatMessage(record).replace("\n", " ")
         return f"{line} {told}".rstrip()
 
 
-def facts(record: logging.LogRecord) -> dict[str, Any]:
-    """Return what a record says besides its message: ``extra``, and which job and step it is of."""
-    context: dict[str, Any] = {}
-    for field in sorted(CONTEXT_FIELDS):
-        context |= getattr(record, field, None) or {}
-    told = {name: context[name] for name in CONTEXT_NAMES if name in context}
+@dataclass(frozen=True, slots=True)
+class OwnerNames:
+    """Names owners in logs by a digest, the same in every process that has the same secret."""
+
+    secret: bytes = b""
+
+    def digest(self, owner: str) -> str:
+        """Return what stands for ``owner``; without the secret, no guess at one can be checked."""
+        key = hashlib.sha256(self.secret).digest()
+        return hashlib.blake2b(owner.encode(), key=key, digest_size=OWNER_DIGEST_BYTES).hexdigest()
+
+
+def facts(record: logging.LogRecord, owners: OwnerNames) -> dict[str, Any]:
+    """Return what a record says besides its message: the job and its owner, and ``extra``."""
     extra = {
         name: value
         for name, value in record.__dict__.items()
         if name not in RECORD_FIELDS | CONTEXT_FIELDS and not name.startswith("__")
     }
-    return told | extra
+    if owner := extra.pop("owner", None):
+        extra["owner"] = owners.digest(owner)
+    return _job_of(record, owners) | extra
+
+
+def _job_of(record: logging.LogRecord, owners: OwnerNames) -> dict[str, Any]:
+    """Return the job in whose course something is logged, by whatever logger."""
+    context: dict[str, Any] = {}
+    for field in sorted(CONTEXT_FIELDS):
+        context |= getattr(record, field, None) or {}
+    owner = None
+    if activity.in_activity():
+        step = activity.info()
+        context |= {
+            "workflow_id": step.workflow_id,
+            "workflow_type": step.workflow_type,
+            "activity_type": step.activity_type,
+            "attempt": step.attempt,
+        }
+        owner = step.priority.fairness_key
+    elif workflow.in_workflow():
+        job = workflow.info()
+        context |= {"workflow_id": job.workflow_id, "workflow_type": job.workflow_type}
+        owner = job.priority.fairness_key
+    if "workflow_id" not in context:
+        return {}
+    told = {"job_id": context["workflow_id"], "kind": metrics.kind_label(context["workflow_type"])}
+    if "activity_type" in context:
+        told |= {"step": context["activity_type"], "attempt": context["attempt"]}
+    return told | ({"owner": owners.digest(owner)} if owner else {})
 
 
 def log_format(text: str) -> LogFormat:
@@ -107,11 +152,20 @@ def log_format(text: str) -> LogFormat:
             raise InvalidInputError([problem])
 
 
-def set_up_logging(log_format: LogFormat, *, level: int = logging.INFO) -> None:
-    """Log to standard error: text on a terminal, else JSON, unless ``log_format`` says which."""
+def set_up_logging(
+    log_format: LogFormat, *, level: int = logging.INFO, secret: bytes = b""
+) -> None:
+    """Log to standard error: text on a terminal, else JSON, unless ``log_format`` says which.
+
+    Args:
+        log_format: ``auto``, ``text`` or ``json``.
+        level: The least that is logged.
+        secret: The installation's, by which owners are named.
+    """
+    owners = OwnerNames(secret)
     handler = logging.StreamHandler(sys.stderr)
     as_text = log_format == "text" or (log_format == "auto" and sys.stderr.isatty())
-    handler.setFormatter(TextFormatter() if as_text else JsonFormatter())
+    handler.setFormatter(TextFormatter(owners) if as_text else JsonFormatter(owners))
     logging.basicConfig(handlers=[handler], level=level, force=True)
     for chatty in (CORE_LOGGER, "alembic"):
         logging.getLogger(chatty).setLevel(logging.ERROR)

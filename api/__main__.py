@@ -20,6 +20,7 @@ from cli.exits import run_to_exit
 from cli.output import say
 from jobs.client import JobClient, connect
 from jobs.client.connection import DEFAULT_ADDRESS, configured_address
+from opening import open_storage, secret_key
 from settings import Settings
 
 STREAMS_END_S = 3
@@ -42,7 +43,8 @@ async def opened(settings: Settings) -> AsyncIterator[Services]:
     )
     ui = settings.temporal_ui_url or (embedded.ui if embedded else None)
     try:
-        async with open_services(settings, JobClient(temporal, ui_url=ui)) as services:
+        jobs = JobClient(temporal, ui_url=ui, open_files=lambda: open_storage(settings))
+        async with open_services(settings, jobs) as services:
             yield services
     finally:
         await tracing.close()
@@ -71,7 +73,8 @@ def main(
 ) -> None:
     """Serve jobs over HTTP, and the page for people at /."""
     settings = environment.load()
-    telemetry.set_up_logging(telemetry.log_format(log_format))
+    logs = telemetry.log_format(log_format)
+    telemetry.set_up_logging(logs, secret=secret_key(settings))
     application = create_app(settings, lambda: opened(settings))
     config = uvicorn.Config(
         application,

@@ -25,6 +25,13 @@ class Check(NamedTuple):
     name: str
     ok: bool
     told: str
+    degraded: bool = False
+    """Jobs are done without it."""
+
+    @property
+    def state(self) -> str:
+        """What is shown beside the name."""
+        return "OK" if self.ok else "DEGRADED" if self.degraded else "FAIL"
 
 
 def health(
@@ -45,9 +52,9 @@ def health(
     if as_json:
         output.print_json([check._asdict() for check in checks])
     else:
-        rows = [(check.name, "OK" if check.ok else "FAIL", check.told) for check in checks]
+        rows = [(check.name, check.state, check.told) for check in checks]
         output.print_rows(("DEPENDENCY", "", ""), rows)
-    if not all(check.ok for check in checks):
+    if not all(check.ok or check.degraded for check in checks):
         raise typer.Exit(exits.UNEXPECTED)
 
 
@@ -64,10 +71,30 @@ async def check_all(session: Session) -> list[Check]:
         await _guarded("database", _database, session.settings),
         await _guarded("storage", _storage, session),
         await _guarded("mail", _mail, session.settings),
+        *await _listeners(session.settings),
     ]
     queues = dict.fromkeys(kind.queue for kind in kinds.ALL)
     polled = [await _guarded(f"queue {queue}", _pollers, client, queue) for queue in queues]
     return [*checks, *polled]
+
+
+async def _listeners(settings: "Settings") -> list[Check]:
+    """Look at what is told of jobs, where anything is set."""
+    from adapters import tracing
+    from cli import observing
+
+    looks: dict[str, Awaitable[str]] = {}
+    if (address := tracing.collector()) is not None:
+        looks["traces"] = observing.collector(address)
+    if settings.sentry_dsn is not None:
+        looks["error tracker"] = observing.tracker(settings)
+    checks = []
+    for name, look in looks.items():
+        try:
+            checks.append(Check(name, ok=True, told=await look))
+        except OSError as error:
+            checks.append(Check(name, ok=False, told=str(error), degraded=True))
+    return checks
 
 
 async def _guarded(

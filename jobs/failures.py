@@ -12,5 +12,7 @@ class FinalFailure(Contract):
     """Workflow type."""
     type: str
     """Class of the error."""
+    owner: str | None = None
+    """Whose job it was; logs show a digest of it."""
     attempts: int = 0
     """Attempts of the step that failed; 0 where no step was begun."""

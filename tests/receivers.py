@@ -21,6 +21,8 @@ class ErrorTracker:
 
     async def take(self, request: web.Request) -> web.Response:
         body = await request.read()  # aiohttp has unpacked it
+        if not body:
+            return web.json_response({"detail": "empty envelope"}, status=400)
         self.raw += body
         lines = [json.loads(line) for line in body.splitlines() if line]
         items = lines[1:]

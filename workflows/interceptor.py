@@ -54,7 +54,11 @@ async def _record(error: FailureError) -> None:
     kind = error_type(error)
     workflow.upsert_search_attributes([JOB_ERROR.value_set(kind)])
     failure = FinalFailure(
-        job_id=info.workflow_id, run_id=info.run_id, workflow=info.workflow_type, type=kind
+        job_id=info.workflow_id,
+        run_id=info.run_id,
+        workflow=info.workflow_type,
+        type=kind,
+        owner=info.priority.fairness_key,
     )
     try:
         await workflow.execute_local_activity_method(

@@ -67,8 +67,9 @@ async def test_every_metric_that_is_asked_for_is_exported_by_a_real_worker_and_a
     with installation.worker("--metrics-port", str(port)), installation.api() as api:
         sent = installation.run("submit", "email", *WELCOME, "--wait")
         assert sent.code == 0, sent.err
-        missing = ("source=not-there.jpg", 'operations:=[{"type": "grayscale"}]')
-        assert installation.run("submit", "image", *missing, "--wait").code == 4
+        (installation.folder / "broken.jpg").write_bytes(b"no picture")
+        broken = ("source=@broken.jpg", 'operations:=[{"type": "grayscale"}]')
+        assert installation.run("submit", "image", *broken, "--wait").code == 4
         scrape(f"{api}/metrics")  # counts itself only when it is done
         found = [*scrape(f"http://127.0.0.1:{port}/metrics"), *scrape(f"{api}/metrics")]
     exported = {sample.name for sample in found}
@@ -80,7 +81,7 @@ async def test_every_metric_that_is_asked_for_is_exported_by_a_real_worker_and_a
         re.sub("_(total|bucket|count|sum)$", "", name) for name in exported
     }
     assert total(found, "conveyor_jobs_finished_total", kind="email", outcome="completed") == 1
-    assert total(found, "conveyor_job_failures_total", kind="image", error="SourceMissing") == 1
+    assert total(found, "conveyor_job_failures_total", kind="image", error="NotAnImage") == 1
     assert {"emails", "batches"} <= {
         sample.labels["queue"] for sample in found if sample.name == "conveyor_queue_waiting"
     }
