@@ -167,7 +167,8 @@ class Settings(BaseSettings):
     public_url: str = "http://127.0.0.1:8000"
     """Address under which people reach this application; links in mails begin with it."""
     temporal_ui_url: str | None = None
-    """Address of the Temporal Web UI, for links. Default: that of the embedded server."""
+    """Address of the Temporal Web UI, for links; its pages may ask ``/codec`` to decrypt. Default:
+    that of the embedded server."""
     product_name: str = "Conveyor"
     """The name that mails and reports show."""
     time_zone: str = "UTC"
