@@ -20,7 +20,7 @@ from jobs.status import JobState, Progress
 WORKFLOW: Final = "Redrive"
 QUEUE: Final = Queue.BATCHES
 DEADLINE: Final = timedelta(days=7)
-PAGE_JOBS: Final = 200
+PAGE_JOBS: Final = 500
 MOST_PAGES: Final = 500
 """In one run of the workflow; what is left goes on in another."""
 PAGE_TIME: Final = timedelta(minutes=10)
