@@ -176,7 +176,11 @@ def stop_on_signals(stop: asyncio.Event) -> None:
 
 
 async def serve_probes(client: Client, workers: Sequence[Worker], port: int) -> web.AppRunner:
-    """Serve ``/livez`` (the loop turns) and ``/readyz`` (workers poll, the server answers)."""
+    """Serve ``/livez`` (the loop turns) and ``/readyz`` (workers poll, the server answers).
+
+    Raises:
+        InvalidInputError: the port is taken.
+    """
 
     async def live(_: web.Request) -> web.Response:
         return web.Response(text="live\n")
@@ -193,7 +197,12 @@ async def serve_probes(client: Client, workers: Sequence[Worker], port: int) -> 
     app.add_routes([web.get("/livez", live), web.get("/readyz", ready)])
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
-    await web.TCPSite(runner, port=port).start()
+    try:
+        await web.TCPSite(runner, port=port).start()
+    except OSError:
+        await runner.cleanup()
+        fix = f"{port} is taken, or not this user's to take: choose another port"
+        raise InvalidInputError([Problem("probe-port", fix)]) from None
     return runner
 
 

@@ -9,6 +9,7 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 
 from cli import serving
+from jobs.errors import InvalidInputError
 
 
 @activity.defn
@@ -36,6 +37,14 @@ async def test_a_stop_that_comes_while_workers_begin_is_not_lost(
     said: list[str] = []
     await serve(workers(client, unique), stop, said)
     assert said == ["stopping: nothing runs"]
+
+
+async def test_a_probe_port_that_is_taken_is_named_with_the_fix(client: Client) -> None:
+    first = await serving.serve_probes(client, [], 0)
+    port = first.addresses[0][1]
+    with pytest.raises(InvalidInputError, match=f"probe-port: {port} is taken"):
+        await serving.serve_probes(client, [], port)
+    await first.cleanup()
 
 
 async def test_a_worker_that_can_not_begin_ends_the_others_and_is_reported(

@@ -142,16 +142,23 @@ def test_prometheus_reads_every_worker_at_the_port_that_it_serves() -> None:
         assert service["environment"]["CONVEYOR_METRICS_HOST"] == "0.0.0.0"  # noqa: S104 - of a container
 
 
-@pytest.mark.parametrize("kind", ["rules", "config"])
-def test_prometheus_own_tool_accepts_the_files(kind: str) -> None:
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("check", "config", FOLDER / "prometheus.yml"),
+        ("check", "rules", FOLDER / "alerts.yml"),
+        ("test", "rules", Path(__file__).with_name("alerts.yml")),
+    ],
+    ids=lambda words: " ".join(words[:2]),
+)
+def test_prometheus_own_tool_accepts_the_files_and_plays_the_alerts(
+    words: tuple[str | Path, ...],
+) -> None:
     promtool = shutil.which("promtool")
     if promtool is None:
         pytest.skip("no `promtool`: it comes with Debian's package prometheus")
-    file = {"rules": "alerts.yml", "config": "prometheus.yml"}[kind]
-    checked = subprocess.run(
-        [promtool, "check", kind, FOLDER / file], capture_output=True, text=True, check=False
-    )
-    assert checked.returncode == 0, checked.stderr
+    done = subprocess.run([promtool, *words], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr + done.stdout
 
 
 @pytest.mark.parametrize("metric", metrics.ALL, ids=lambda metric: str(metric.name))
