@@ -1,6 +1,8 @@
 """Looking at many jobs: ``list`` and ``stats``."""
 
 import asyncio
+from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any, Final
 
@@ -50,12 +52,21 @@ def list_jobs(
                 output.print_json_line(job)
         else:
             output.print_rows(COLUMNS, [_row(job) for job in page.jobs])
+            _say_errors(page.jobs)
         if page.next_cursor:
             output.say(f"more: --cursor {page.next_cursor}")
         elif not page.jobs:
             output.say("no such job")
 
     run(command)
+
+
+def _say_errors(jobs: Sequence[Any]) -> None:
+    """Say what failed how often, where there is more than one of a kind."""
+    errors = Counter(job.error.type for job in jobs if job.error and job.state == "failed")
+    if errors.total() > 1:
+        told = ", ".join(f"{number} {error}" for error, number in errors.most_common())
+        output.say(f"failed: {told}; all there are: starter.py stats --by error")
 
 
 def _row(job: Any) -> tuple[object, ...]:

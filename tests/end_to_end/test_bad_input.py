@@ -55,6 +55,15 @@ WRONG_COMMANDS = (
     (("list", "--since", "yesterday"), 2, "since: 'yesterday': write a"),
     (("list", "--cursor", "€"), 2, "cursor: use the next_cursor"),
     (("stats", "--by", "colour"), 2, "by: 'colour': use kind, state, error"),
+    (("retry", "nope"), 3, "no job 'nope'"),
+    (("terminate", "nope"), 3, "no job 'nope'"),
+    (("delete", "nope"), 3, "no job 'nope'"),
+    (("cancel",), 2, "filter: name at least one of"),
+    (("cancel", "nope", "--kind", "email"), 2, "not both"),
+    (("redrive", "--dry-run"), 2, "filter: name at least one of"),
+    (("redrive", "--state", "failed", "-y"), 2, "filter: name at least one of"),
+    (("redrive", "--kind", "emails", "-y"), 2, "did you mean 'email'?"),
+    (("redrive", "--kind", "email", "--state", "running", "-y"), 2, "state: running: "),
     (("submit",), 2, "Missing argument"),
     (("frobnicate",), 2, "No such command"),
 )
@@ -145,6 +154,33 @@ def test_a_conflict_shows_both_fingerprints(installation: Installation, unique: 
     )
     assert (first.code, other.code) == (0, 7)
     assert len(re.findall(r"\b[0-9a-f]{16}\b", other.err)) == 2
+
+
+def test_an_act_that_the_state_of_a_job_forbids_changes_nothing(
+    installation: Installation, unique: str
+) -> None:
+    email = ("submit", "email", *WELCOME)
+    waiting, delayed = f"email-{unique}-1", f"email-{unique}-2"
+    acts: tuple[tuple[tuple[str, ...], int, str], ...] = (
+        ((*email, "--id", f"{unique}-1"), 0, ""),
+        ((*email, "--id", f"{unique}-2", "--delay", "1h"), 0, ""),
+        (("retry", waiting), 7, "is waiting: only one that failed"),
+        (("retry", waiting, "--now"), 7, "is waiting: only one that failed"),
+        (("retry", delayed), 7, "is scheduled: `promote` begins it now"),
+        (("delete", waiting), 7, "cancel it, and delete it when it has ended"),
+        (("release", waiting), 7, "is not held"),
+        (("promote", waiting), 7, "only one that has not begun"),
+        (("reschedule", delayed, "--at", "2020-01-01T00:00:00Z"), 2, "at: is past"),
+        (("terminate", delayed, "--reason", "a mistake"), 0, "ended as terminated"),
+        (("terminate", delayed), 7, "already ended"),
+        (("retry", delayed), 0, "goes on from the beginning: no worker had taken it"),
+        (("status", waiting, "--json"), 0, ""),
+    )
+    answers = run_all(installation, [words for words, _, _ in acts])
+    for answer, (words, code, text) in zip(answers, acts, strict=True):
+        assert answer.code == code, (words, answer)
+        assert text in answer.err, (words, answer.err)
+    assert answers[-1].json()["state"] == "waiting"
 
 
 def test_a_wait_that_ends_too_early_says_that_the_job_goes_on(installation: Installation) -> None:
