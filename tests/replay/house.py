@@ -40,10 +40,9 @@ from opening import Adapters, open_adapters, open_endpoint_desk
 from settings import Settings
 from tests.conftest import RUNNER
 from tests.mail_relay import ScriptedRelay, mail_relay
-from tests.wiring import wire_everything
+from tests.replay.replaying import WORKFLOWS
 from workflows.interceptor import FinalFailureInterceptor
 
-WIRING: Final = wire_everything()
 LOOKS: Final = timedelta(seconds=0.05)
 NO_GRACE: Final = timedelta(0)
 """A stopped worker cuts its steps at once."""
@@ -117,6 +116,16 @@ class House:
         """Start a workflow that nobody submits."""
         await self.client.start_workflow(workflow, args=args, id=job_id, task_queue=queue)
 
+    async def child_of(self, job_id: str) -> str:
+        """Return the first job that a job has started, when it has."""
+        events = self.handle(job_id).fetch_history_events(wait_new_event=True)
+        async for event in events:
+            started = event.child_workflow_execution_started_event_attributes
+            if started.workflow_execution.workflow_id:
+                return started.workflow_execution.workflow_id
+        msg = f"{job_id} started no job"
+        raise AssertionError(msg)
+
     def handle(self, job_id: str) -> WorkflowHandle[Any, Any]:
         """Return the SDK's own handle of a job."""
         return self.client.get_workflow_handle(job_id)
@@ -137,14 +146,11 @@ class House:
     async def deciding(self) -> AsyncIterator[None]:
         """Run every workflow and no step: those are for ``take_step``."""
         async with AsyncExitStack() as stack:
-            for queue in dict.fromkeys(wired.kind.queue for wired in WIRING):
+            for queue in Queue:
                 deciding = Worker(
                     self.client,
                     task_queue=queue,
-                    workflows=[
-                        *(wired.workflow for wired in WIRING if wired.kind.queue is queue),
-                        *worker.SYSTEM_WORKFLOWS.get(queue, ()),
-                    ],
+                    workflows=WORKFLOWS,
                     activities=FailureActivities(LogReporter(), self).all(),
                     no_remote_activities=True,
                     workflow_runner=RUNNER,
@@ -177,7 +183,10 @@ class House:
 
     async def fail_step(self, queue: Queue, error: str) -> None:
         """Let the next step fail for good with an error of that type."""
-        task = await self.take_step(queue)
+        await self.fail(await self.take_step(queue), error)
+
+    async def fail(self, task: PollActivityTaskQueueResponse, error: str) -> None:
+        """Let a step that was taken fail for good with an error of that type."""
         info = ApplicationFailureInfo(type=error, non_retryable=True)
         failure = Failure(message="as the scenario says", application_failure_info=info)
         await self.client.workflow_service.respond_activity_task_failed(
@@ -243,6 +252,7 @@ async def open_house(client: Client, folder: Path) -> AsyncIterator[House]:
         settings = Settings(
             data_dir=folder,
             smtp_url=f"smtp://127.0.0.1:{relay.port}?tls=none",
+            alerts_to=["ops@example.com"],
             webhook_allowed_networks=["127.0.0.0/8"],
             webhook_allow_http=True,
             webhook_allow_ports=True,

@@ -100,6 +100,7 @@ def chosen(words: Sequence[str]) -> list[Scenario]:
 
 if __name__ == "__main__":
     logging.disable(logging.CRITICAL)  # of failures that the scenarios want
-    told = asyncio.run(record(chosen(sys.argv[1:])))
+    played = chosen(sys.argv[1:])
+    told = asyncio.run(record(played)) if played else ["no scenario has such a name"]
     sys.stderr.write("".join(f"{trouble}\n" for trouble in told))
     sys.exit(len(told) > 0)

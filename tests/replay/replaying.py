@@ -10,14 +10,14 @@ import worker
 from jobs.converter import DATA_CONVERTER
 from tests.conftest import RUNNER
 from tests.replay import histories
-from tests.wiring import wire_everything
 from workflows.interceptor import FinalFailureInterceptor
 
-WORKFLOWS: Final[Sequence[type]] = (
-    *(wired.workflow for wired in wire_everything()),
-    *{each for several in worker.SYSTEM_WORKFLOWS.values() for each in several},
-)
-"""Every workflow that a worker runs."""
+WORKFLOWS: Final[Sequence[type]] = [
+    each
+    for each in vars(worker).values()
+    if isinstance(each, type) and "__temporal_workflow_definition" in vars(each)
+]
+"""Every workflow that ``worker.py`` imports, which are those that it runs."""
 WHAT_TO_DO: Final = """\
 A job that {release} began could not go on with this code: it would stop with that error until it
 is undone. Keep the old way for old jobs with `workflow.patched("...")` around what changed; or give

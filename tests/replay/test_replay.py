@@ -15,6 +15,7 @@ from tests.end_to_end.installation import ROOT
 from tests.replay import histories
 from tests.replay.changed import CarelesslyChangedWorkflow
 from tests.replay.replaying import WORKFLOWS, IncompatibleChangeError, replay
+from tests.replay.unreached import KNOWN, unreached
 
 RECORDED = histories.recorded()
 
@@ -39,6 +40,11 @@ def test_of_every_kind_are_recorded_success_hold_and_cancel() -> None:
         f"{kind.workflow}/{end}" for kind in kinds.ALL for end in ("completed", "held", "cancelled")
     }
     assert wanted <= {f"{path.parent.name}/{path.stem}" for path in RECORDED}, "run `make record`"
+
+
+def test_no_way_that_a_job_can_take_is_unrecorded() -> None:
+    found = {name: lines for name, lines in unreached().items() if name not in KNOWN}
+    assert found == {}, "write a scenario in tests/replay/scenarios and run `make record`"
 
 
 async def test_a_careless_change_is_found_and_the_message_says_what_to_do() -> None:

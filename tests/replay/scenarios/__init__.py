@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from tests.replay.scenarios import (
+    batches,
     events,
     every_kind,
     images,
@@ -23,5 +24,6 @@ ALL: Final[Sequence[Scenario]] = (
     *webhooks.ALL,
     *reports.ALL,
     *transfers.ALL,
+    *batches.ALL,
     *system.ALL,
 )

@@ -8,6 +8,7 @@ from uuid import uuid4
 
 from adapters.database.webhooks.events import Events, delivery_id
 from jobs.base import Queue
+from jobs.client import Submission
 from jobs.endpoints import Endpoint, EndpointState
 from jobs.events import EventRecord, full_body, message_id
 from jobs.status import JobState
@@ -191,6 +192,35 @@ async def to_several(house: House) -> Sequence[str]:
     return (job_id,)
 
 
+async def told_before(house: House) -> Sequence[str]:
+    """Two deliveries find that the endpoint is gone; its user is told once."""
+    house.receiver.answer.clear()
+    house.receiver.statuses = [410]
+    added = await endpoint(house, notify_user="ada")
+    jobs = [
+        await house.submit("event", {**PAID, "endpoint_ids": [added.id]}, key=f"gone-{number}")
+        for number in (1, 2)
+    ]
+    async with house.working():
+        children = [await house.child_of(job_id) for job_id in jobs]
+        for child in children:
+            await house.until(child, lambda job: job.state is JobState.RUNNING)
+        house.receiver.answer.set()
+        for child in children:
+            assert await house.finished(child) is JobState.FAILED
+    return children
+
+
+async def of_an_owner(house: House) -> Sequence[str]:
+    """The event is an owner's, with tags; its deliveries are too."""
+    added, _ = await house.desk.add("ada", {"url": house.receiver.url, "event_types": ["none"]})
+    options = Submission(owner="ada", tags={"order": "1"})
+    job = await house.jobs.submit("event", {**PAID, "endpoint_ids": [added.id]}, options)
+    async with house.working():
+        assert await house.finished(job.id) is JobState.COMPLETED
+    return (job.id,)
+
+
 async def deliveries_cancelled(house: House) -> Sequence[str]:
     """One delivery is called off by a person, another is cancelled as a job."""
     house.receiver.statuses = [500]
@@ -240,6 +270,8 @@ ALL: Final = scenarios(
     attempt_lost,
     only_attempt_lost,
     to_several,
+    told_before,
+    of_an_owner,
     deliveries_cancelled,
     published_again,
 )

@@ -1,7 +1,7 @@
 """Pictures: of the catalogue, broken, cut in the middle, with steps that got lost."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from adapters.database.images import Images
@@ -84,6 +84,16 @@ async def lost_for_good(house: House) -> Sequence[str]:
     return (job_id,)
 
 
+async def timed_out(house: House) -> Sequence[str]:
+    """No worker takes the step in time."""
+    job_id = await house.submit("image", SMALL)
+    async with house.deciding():
+        await house.limit_step(job_id, "1of1", timedelta(seconds=1))
+        await house.complete_step(Queue.IMAGES, None)
+        assert await house.finished(job_id) is JobState.FAILED
+    return (job_id,)
+
+
 async def poison(house: House) -> Sequence[str]:
     """A step loses its worker once too often."""
     job_id = await house.submit("image", SMALL)
@@ -100,5 +110,6 @@ ALL: Final = scenarios(
     cut_by_shutdown,
     begun_again,
     lost_for_good,
+    timed_out,
     poison,
 )

@@ -32,7 +32,7 @@ async def large_file(house: House) -> str:
 
 async def too_many_bad_rows(house: House) -> Sequence[str]:
     """The file has more bad rows than are allowed."""
-    job_id = await house.submit("import", {**IMPORT.example, "on_error": "stop", "dry_run": True})
+    job_id = await house.submit("import", {**IMPORT.example, "on_error": "stop"})
     async with house.working():
         assert await house.finished(job_id) is JobState.FAILED
     return (job_id,)

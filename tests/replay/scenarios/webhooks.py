@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import uuid4
 
@@ -17,9 +17,15 @@ from tests.replay.scenarios.scenario import scenarios
 
 
 async def arrived(
-    house: House, source: str, event_type: str, body: dict[str, Any] = PUSH, owner: str = ""
+    house: House,
+    source: str,
+    event_type: str,
+    body: dict[str, Any] = PUSH,
+    *,
+    owner: str = "",
+    at: timedelta = timedelta(0),
 ) -> dict[str, Any]:
-    """Store an event as the door does; return the input of its job."""
+    """Store an event as the door did so long ago; return the input of its job."""
     raw, event_id = json.dumps(body).encode(), uuid4().hex
     arrival = Arrival(
         source=source,
@@ -31,7 +37,7 @@ async def arrived(
         size=len(raw),
         body=raw,
         body_key=None,
-        received_at=datetime.now(UTC),
+        received_at=datetime.now(UTC) - at,
     )
     await InboundEvents(house.adapters.database).add(arrival)
     return {"source": source, "event_id": event_id}
