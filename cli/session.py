@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
@@ -23,9 +24,13 @@ class Session:
 
     def storage(self) -> "Storage":
         """Open the storage that the settings name."""
-        from opening import open_storage
+        return _storage(self.settings)
 
-        return open_storage(self.settings)
+
+def _storage(settings: "Settings") -> "Storage":
+    from opening import open_storage
+
+    return open_storage(settings)
 
 
 @asynccontextmanager
@@ -53,11 +58,13 @@ async def session() -> AsyncIterator[Session]:
         codec=open_codec(loaded.encryption),
         interceptors=tracing.interceptors,
     )
+    jobs = JobClient(
+        client,
+        ui_url=loaded.temporal_ui_url or (embedded.ui if embedded else None),
+        open_files=partial(_storage, loaded),
+    )
     try:
-        yield Session(
-            JobClient(client, ui_url=loaded.temporal_ui_url or (embedded.ui if embedded else None)),
-            loaded,
-        )
+        yield Session(jobs, loaded)
     finally:
         await tracing.close()
 

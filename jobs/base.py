@@ -92,10 +92,12 @@ Identifier = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:\-]{0,127}$
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retention:
-    """How long a closed job can be looked at, by outcome."""
+    """How long a closed job can be looked at, by outcome; and how long what it gave is kept."""
 
     completed: timedelta = timedelta(hours=1)
     failed: timedelta = timedelta(hours=24)
+    results: timedelta = timedelta(days=30)
+    """Of files that the user asked for, counted from the newest one."""
 
 
 InputT = TypeVar("InputT", bound=Contract)
@@ -124,6 +126,8 @@ class JobKind(Generic[InputT, ResultT]):
     due: Callable[[InputT, datetime], datetime | None] | None = None
     """When the job begins, for kinds whose input says so: given the input and the present instant,
     an aware instant or ``None`` for at once. Raises ``InvalidInputError``."""
+    max_files_bytes: int | None = None
+    """Of all stored files that an input names together; checked at the door."""
     summarize: Callable[[InputT], str]
     """One line about a job for the Web UI, in Markdown; holds no personal data."""
     example: Mapping[str, Any]

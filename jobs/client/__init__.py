@@ -8,7 +8,7 @@ The command line and the HTTP API are thin over it; a rule that both need lives 
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -38,6 +38,7 @@ from jobs.client.connection import RPC_TIMEOUT, connect, translated_errors
 from jobs.client.counting import Count
 from jobs.client.deleting import Traces
 from jobs.client.explaining import Explanation
+from jobs.client.files import StoredFiles
 from jobs.client.following import Follower, Look
 from jobs.client.holding import Released
 from jobs.client.listing import JobFilter, JobPage
@@ -89,20 +90,28 @@ class JobClient:
     Args:
         temporal: A client that uses ``jobs.converter.DATA_CONVERTER``; ``connect`` makes one.
         ui_url: Address of the Temporal Web UI, for links.
+        open_files: Opens storage, so that a submission which names a file that isn't there, or is
+            too large, is refused. Without it the step that reads the file says so.
         owner: Limits the client to this owner's jobs: every other job is not found, and what it
             submits is the owner's. ``None`` sees all.
     """
 
     def __init__(
-        self, temporal: Client, *, ui_url: str | None = None, owner: str | None = None
+        self,
+        temporal: Client,
+        *,
+        ui_url: str | None = None,
+        open_files: Callable[[], StoredFiles] | None = None,
+        owner: str | None = None,
     ) -> None:
         self.temporal = temporal
         self.ui_url = ui_url
+        self.open_files = open_files
         self.owner = owner
 
     def of(self, owner: str | None) -> "JobClient":
         """Return a client that is limited to the jobs of ``owner``."""
-        return JobClient(self.temporal, ui_url=self.ui_url, owner=owner)
+        return JobClient(self.temporal, ui_url=self.ui_url, open_files=self.open_files, owner=owner)
 
     async def submit(
         self, kind: str, data: Mapping[str, Any], options: Submission | None = None
@@ -120,7 +129,9 @@ class JobClient:
         options = options or Submission()
         if self.owner is not None:
             options = await self._owned(job_kind, data, options, self.owner)
-        made = await submission.submit(self.temporal, job_kind, data, options)
+        made = await submission.submit(
+            self.temporal, job_kind, data, options, open_files=self.open_files
+        )
         if made.created:
             status = submission.status_when_made(
                 self.temporal, job_kind, made, options, self.ui_url

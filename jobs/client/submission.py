@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -22,11 +22,14 @@ from uuid6 import uuid7
 from jobs import validation
 from jobs.attributes import JOB_KIND, JOB_OWNER, JOB_TAGS
 from jobs.base import Contract, JobKind
+from jobs.client import files
 from jobs.client.connection import RPC_TIMEOUT, translated_errors
+from jobs.client.files import StoredFiles
 from jobs.client.reading import describe, links, memo_value
 from jobs.errors import (
     ConflictError,
     InvalidInputError,
+    JobNotFoundError,
     Problem,
     ServerUnreachableError,
 )
@@ -154,7 +157,12 @@ def status_when_made(
 
 
 async def submit(
-    client: Client, kind: JobKind[Any, Any], data: Mapping[str, Any], options: Submission
+    client: Client,
+    kind: JobKind[Any, Any],
+    data: Mapping[str, Any],
+    options: Submission,
+    *,
+    open_files: Callable[[], StoredFiles] | None = None,
 ) -> Submitted:
     """Start a job, or find the one that the id already names.
 
@@ -174,7 +182,17 @@ async def submit(
     if kind.due is not None and (due := kind.due(job, datetime.now(UTC))) is not None:
         wait = max(wait, due - datetime.now(UTC))
     job_id = f"{kind.name}-{options.key or uuid7()}"
+    if open_files is not None and (wrong := await files.problems(kind, job, open_files)):
+        await _refuse_unless_known(client, job_id, wrong)
     return await _start_patiently(client, kind, job, job_id, wait, options)
+
+
+async def _refuse_unless_known(client: Client, job_id: str, wrong: list[Problem]) -> None:
+    """Refuse a job for its files, unless it is there already: then they may be gone since."""
+    try:
+        await describe(client, job_id)
+    except JobNotFoundError:
+        raise InvalidInputError(wrong) from None
 
 
 async def _start_patiently(

@@ -177,6 +177,7 @@ EMAIL: Final = JobKind(
     deadline=timedelta(days=8),
     steps={"emails.send": SEND},
     hold_on=HOLD_ON,
+    max_files_bytes=MAX_ATTACHMENT_BYTES,
     summarize=summarize,
     example={"template": "welcome", "to": "ada@example.com", "data": {"name": "Ada"}},
 )
