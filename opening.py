@@ -11,7 +11,9 @@ from typing import Final
 
 from temporalio.client import Client
 
+from activities.pruning import PruneActivities
 from adapters.database import Database, migrate, pending
+from adapters.database.ledgers import Ledgers
 from adapters.database.webhooks.deliveries import DeliveryLog
 from adapters.database.webhooks.endpoints import Endpoints
 from adapters.database.webhooks.events import Events
@@ -27,6 +29,7 @@ from adapters.sealing import SecretBox
 from adapters.smtp import SmtpMailer
 from adapters.storage import Storage
 from adapters.traces import Traces
+from jobs.client.pruning import Pruner
 from jobs.client.webhooks import EndpointDesk, InboundStarter
 from jobs.errors import JobError
 from jobs.mail_tokens import MailTokens
@@ -234,3 +237,18 @@ def secret_key(settings: Settings) -> bytes:
     with os.fdopen(descriptor, "wb") as file:
         file.write(secrets.token_urlsafe(KEY_BYTES).encode())
     return path.read_bytes()
+
+
+@asynccontextmanager
+async def open_pruning(settings: Settings, temporal: Client) -> AsyncIterator[PruneActivities]:
+    """Open what forgets jobs, for a dry run; a worker's own are over its adapters."""
+    database = open_database(settings)
+    try:
+        yield pruning_over(database, open_storage(settings), temporal)
+    finally:
+        await database.close()
+
+
+def pruning_over(database: Database, storage: Storage, temporal: Client) -> PruneActivities:
+    """Return the steps of forgetting."""
+    return PruneActivities(Pruner(temporal), Traces(storage, database), storage, Ledgers(database))

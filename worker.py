@@ -70,7 +70,7 @@ from adapters.tracing import open_tracing
 from adapters.transfers import SourceFiles, open_writer
 from cli import serving
 from cli.exits import run_to_exit
-from cli.measuring import measure_queues
+from cli.measuring import begin_at_zero, measure_queues
 from cli.output import say
 from cli.serving import Options
 from cli.temporal_server import temporal_server
@@ -80,6 +80,7 @@ from jobs.batches import BATCH
 from jobs.client import JobClient, connect, reading
 from jobs.client.holding import count_held
 from jobs.client.limits import QueueKeeper, apply_rates
+from jobs.client.pruning import ensure_prune
 from jobs.client.queues import queue_statuses
 from jobs.client.redriving import Redriver
 from jobs.client.webhooks import ensure_sweep
@@ -95,7 +96,7 @@ from jobs.reminders import REMINDER
 from jobs.reports import REPORT
 from jobs.schedules.client import ScheduleClient
 from jobs.webhooks import WEBHOOK
-from opening import Adapters, open_adapters, secret_key
+from opening import Adapters, open_adapters, pruning_over, secret_key
 from settings import Settings
 from workflows.alerts import AlertOfHoldWorkflow
 from workflows.batches import RunBatchWorkflow
@@ -108,6 +109,7 @@ from workflows.imports import ImportDataWorkflow
 from workflows.interceptor import FinalFailureInterceptor
 from workflows.mailings import SendMailingWorkflow
 from workflows.measuring import JobMetrics
+from workflows.pruning import PruneWorkflow
 from workflows.queues import EndPauseWorkflow
 from workflows.redrives import RedriveWorkflow
 from workflows.reminders import SendReminderWorkflow
@@ -133,7 +135,7 @@ DEFAULT_SLOTS: Final[Mapping[Queue, int]] = {
 SYSTEM_WORKFLOWS: Final[Mapping[Queue, Sequence[type]]] = {
     Queue.WEBHOOKS: (SweepWebhooksWorkflow,),
     Queue.REPORTS: (DailyReportsWorkflow, WatchSchedulesWorkflow, RaiseAlertWorkflow),
-    Queue.BATCHES: (RedriveWorkflow,),
+    Queue.BATCHES: (RedriveWorkflow, PruneWorkflow),
 }
 """Workflows that no one submits."""
 
@@ -303,7 +305,10 @@ def build_workers(
     wiring = wire(adapters, client)
     system_steps = {
         Queue.REPORTS: ScheduleActivities(ScheduleClient(client)).all(),
-        Queue.BATCHES: RedriveActivities(Redriver(client), adapters.storage).all(),
+        Queue.BATCHES: (
+            *RedriveActivities(Redriver(client), adapters.storage).all(),
+            *pruning_over(adapters.database, adapters.storage, client).all(),
+        ),
     }
     return [
         Worker(
@@ -375,6 +380,8 @@ async def run(settings: Settings, options: Options) -> None:
             await adapters.image_pool.warm()
         if Queue.WEBHOOKS in options.queues and not options.check:
             await ensure_sweep(client)
+        if Queue.BATCHES in options.queues and not options.check:
+            await ensure_prune(client)
         steps = StepInterceptor()
         measured = (StepMetrics(runtime.metric_meter), JobMetrics())
         workers = build_workers(
@@ -387,6 +394,7 @@ async def run(settings: Settings, options: Options) -> None:
         if options.check:
             return
         if options.metrics_port is not None:
+            begin_at_zero(runtime.metric_meter, client.namespace, options.queues)
             looking = measure_queues(client, runtime.metric_meter, options.queues)
             stack.callback(asyncio.create_task(looking).cancel)
         if options.probe_port is not None:

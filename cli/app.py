@@ -14,6 +14,7 @@ from cli.items import items
 from cli.jobs import logs, open_job, promote, reschedule, result, status
 from cli.kinds import show_kinds
 from cli.listing import list_jobs, stats
+from cli.pruning import prune
 from cli.queues import limits_app, pause, queues, resume
 from cli.reference import show_settings
 from cli.retrying import redrive, retry
@@ -61,6 +62,7 @@ app.add_typer(outbox.app, name="outbox", rich_help_panel=LOOK)
 app.command("settings", rich_help_panel=RUN)(show_settings)
 app.command("health", rich_help_panel=RUN)(health)
 app.command("setup", rich_help_panel=RUN)(setup)
+app.command("prune", rich_help_panel=RUN)(prune)
 app.command("backup", rich_help_panel=RUN)(backup)
 app.command("demo", rich_help_panel=RUN)(demo)
 app.command("dev", rich_help_panel=RUN)(dev)

@@ -219,17 +219,21 @@ def setup(
 
 async def _set_schedules(client: "Client") -> str:
     from cli.schedules import default_file
+    from jobs.client.pruning import ensure_prune
+    from jobs.pruning import PRUNE_SCHEDULE
     from jobs.schedules import read_schedules
     from jobs.schedules.client import ScheduleClient
 
+    pruned = await ensure_prune(client)
     schedules, file = ScheduleClient(client), read_schedules(default_file())
     changes = await schedules.apply(file, dry_run=True)
     missing = [change.id for change in changes if change.action == "create"]
-    if not missing:
+    if not missing and not pruned:
         return "schedules: all there"
     wanted = tuple(definition for definition in file.schedule if definition.id in missing)
     await schedules.apply(file.model_copy(update={"schedule": wanted}))
-    return f"schedules: made {', '.join(missing)}"
+    made = [*missing, *([PRUNE_SCHEDULE] if pruned else [])]
+    return f"schedules: made {', '.join(made)}"
 
 
 async def _set_rates(session: Session) -> str:
