@@ -7,11 +7,12 @@ would change. The server does the firing; no worker of ours has to live for it.
 import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+from temporalio.api.common.v1 import Payload
 from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
@@ -30,6 +31,7 @@ from temporalio.client import (
 
 from jobs.base import Contract, Queue
 from jobs.client.connection import RPC_TIMEOUT, translated_errors
+from jobs.encryption import EncryptionKeyMissing, key_id_of
 from jobs.errors import JobNotFoundError, ScheduleNotFoundError
 from jobs.periods import zone
 from jobs.schedules.definitions import ScheduleFile
@@ -210,7 +212,7 @@ class ScheduleClient:
     async def _ids(self) -> AsyncIterator[str]:
         with translated_errors():
             async for entry in await self.temporal.list_schedules():
-                if OURS in await entry.memo():
+                if OURS in entry.raw_entry.memo.fields:
                     yield entry.id
 
     async def _describe(self, schedule_id: str) -> ScheduleDescription:
@@ -220,12 +222,26 @@ class ScheduleClient:
 
     async def _plan(self, description: ScheduleDescription) -> Plan | None:
         """Return what the schedule was made from; None if another program made it."""
-        action = description.schedule.action
-        memo = action.memo if isinstance(action, ScheduleActionStartWorkflow) else None
-        if not memo or MEMO not in memo:
+        told = _plan_of(description)
+        if told is None:
             return None
-        (plan,) = await self.temporal.data_converter.decode([memo[MEMO]], [Plan])
+        (plan,) = await self.temporal.data_converter.decode([told], [Plan])
         return plan if isinstance(plan, Plan) else None
+
+    async def _changes(self, description: ScheduleDescription, after: Plan) -> Sequence[str]:
+        """Return how a schedule differs from a plan, also in the key that it is encrypted under.
+
+        What a schedule starts keeps the key it was written under, so that a rotation needs another
+        ``apply``; one whose key is gone is written anew.
+        """
+        before = None
+        with suppress(EncryptionKeyMissing):
+            before = await self._plan(description)
+        (now,) = await self.temporal.data_converter.encode([None])
+        told = _plan_of(description)
+        keys = [key_id_of(payload) or "none" for payload in (told, now) if payload is not None]
+        rekeyed = [f"encryption key: {' -> '.join(keys)}"] if len(set(keys)) > 1 else []
+        return [*_differences(before, after), *rekeyed]
 
     async def _apply_one(self, name: str, wanted: Planned, *, dry_run: bool) -> Change:
         try:
@@ -234,7 +250,7 @@ class ScheduleClient:
             if not dry_run:
                 await self._create(name, wanted.schedule)
             return Change(id=name, action="create")
-        differences = _differences(await self._plan(description), wanted.plan)
+        differences = await self._changes(description, wanted.plan)
         if not differences:
             return Change(id=name, action="keep")
         if not dry_run:
@@ -270,6 +286,14 @@ class ScheduleClient:
                 request, timeout=RPC_TIMEOUT
             )
         return [] if answer.pollers else [f"no worker polls the queue '{queue}': runs wait"]
+
+
+def _plan_of(description: ScheduleDescription) -> Payload | None:
+    """Return the payload of what the schedule was made from."""
+    action = description.schedule.action
+    memo = action.memo if isinstance(action, ScheduleActionStartWorkflow) else None
+    found = memo.get(MEMO) if memo else None
+    return found if isinstance(found, Payload) else None
 
 
 def local_words(moment: datetime, time_zone: str) -> str:

@@ -21,6 +21,8 @@ from jobs import kinds
 from jobs.client import JobClient, Submission, connect, reading
 from jobs.encryption import EncryptionKey, EncryptionKeyMissing, key_id_of, parse_keys
 from jobs.failures import FinalFailure
+from jobs.schedules.client import ScheduleClient
+from jobs.schedules.definitions import parse_schedules
 from jobs.status import JobStatus
 from tests.conftest import HEARTBEAT_INTERVAL, RUNNER
 from tests.end_to_end.confidences import CONFIDENCE, ConfidenceSteps, KeepConfidenceWorkflow
@@ -269,6 +271,23 @@ async def test_an_input_that_was_copied_into_another_job_is_refused(place: Place
         job = await JobClient(client).wait(handle.id)
     assert job.error is not None
     assert job.error.type == "PayloadAltered"
+
+
+async def test_schedules_are_written_anew_under_a_new_key_by_the_next_apply(place: Place) -> None:
+    reports = [{"type": "sales", "period": "yesterday"}]
+    schedule = {"id": "nightly", "at": "02:00", "time_zone": "UTC", "reports": reports}
+    file = parse_schedules({"schedule": [schedule]})
+
+    async def apply(*keys: str) -> list[tuple[str, tuple[str, ...]]]:
+        changes = await ScheduleClient(await place.client(*keys)).apply(file)
+        return [(change.action, change.differences) for change in changes]
+
+    assert await apply(OLD) == [("create", ()), ("create", ())]
+    assert await apply(NEW, OLD) == [("update", ("encryption key: 2026 -> 2027",))] * 2
+    assert await apply(NEW) == [("keep", ()), ("keep", ())]
+    listed = await ScheduleClient(await place.client(NEW)).list()
+    assert [info.id for info in listed] == ["nightly", "schedule-watch"]
+    assert {action for action, _ in await apply(key("2028", 3))} == {"update"}
 
 
 def test_a_rotation_as_the_page_tells_it_with_worker_and_command_line(
