@@ -4,11 +4,12 @@ from typing import Final
 
 from fastapi import APIRouter
 
-from api.routes.jobs import acts, reading, submitting
+from api.routes.jobs import acts, items, reading, submitting
 
 ROUTERS: Final[tuple[APIRouter, ...]] = (
     submitting.router,
     reading.router,
     acts.router,
+    items.router,
     reading.stats,
 )
