@@ -3,6 +3,8 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import datetime
 
 import pytest
 from temporalio.client import Client
@@ -12,8 +14,8 @@ from activities.redrives import RedriveActivities
 from adapters.storage import Storage
 from jobs.client import JobClient, JobFilter, RedriveStatus, Submission, redriving
 from jobs.client.redriving import Redriver
-from jobs.errors import InvalidInputError, JobNotFoundError
-from jobs.redrives import FailedRun, Outcome, RedriveFilter
+from jobs.errors import InvalidInputError, JobNotFoundError, ServerUnreachableError
+from jobs.redrives import FailedRun, FailedRuns, JobOutcome, Outcome, RedriveFilter
 from jobs.status import JobState, JobStatus
 from tests.conftest import RUNNER
 from tests.jobs.conftest import StartWorker
@@ -144,6 +146,59 @@ async def test_pages_and_runs_of_a_large_redrive_leave_no_job_out(
     files = [found.key async for found in storage.list(str(redrive.outcomes))]
     assert len(files) == 4
     assert {line["id"] for line in await outcomes(storage, redrive)} == {job.id for job in made}
+
+
+@dataclass
+class Stumbling:
+    """The jobs, to which the way is lost once, after some have gone on."""
+
+    jobs: Redriver
+    falls_at: int = 3
+    asked: int = 0
+
+    async def count(self, wanted: RedriveFilter, before: datetime) -> int:
+        return await self.jobs.count(wanted, before)
+
+    async def page(
+        self, wanted: RedriveFilter, before: datetime, token: str | None, size: int
+    ) -> FailedRuns:
+        return await self.jobs.page(wanted, before, token, size)
+
+    async def go_on(self, run: FailedRun, redrive_id: str) -> JobOutcome:
+        self.asked += 1
+        if self.asked == self.falls_at:
+            msg = "the server does not answer"
+            raise ServerUnreachableError(msg)
+        return await self.jobs.go_on(run, redrive_id)
+
+
+async def test_a_page_that_was_cut_short_is_taken_up_again_and_every_job_goes_on_once(
+    jobs: JobClient,
+    worker: StartWorker,
+    client: Client,
+    unique: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    queue = f"{unique}-redrives"
+    monkeypatch.setattr(redriving, "QUEUE", queue)
+    storage, stumbling = Storage.open("memory:"), Stumbling(Redriver(client))
+    redrives = Worker(
+        client,
+        task_queue=queue,
+        workflows=[RedriveWorkflow],
+        activities=RedriveActivities(stumbling, storage).all(),
+        workflow_runner=RUNNER,
+    )
+    async with worker() as working, redrives:
+        made = await failed_jobs(jobs, 5, unique)
+        working.steps.mended = True
+        redrive = await done(jobs, await jobs.redrive(JobFilter(owner=unique)))
+        assert {(await jobs.wait(job.id)).state for job in made} == {JobState.COMPLETED}
+    assert (redrive.counts.redriven, redrive.counts.skipped) == (5, 0)
+    assert working.steps.begun.count("read") == 5
+    assert working.steps.begun.count("file") == 10
+    lines = await outcomes(storage, redrive)
+    assert {line["how"] for line in lines} == {"from the failed step, 2of2 notes.file"}
 
 
 async def test_an_attempt_that_comes_again_starts_no_second_run(
