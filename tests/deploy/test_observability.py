@@ -82,6 +82,10 @@ async def test_every_metric_that_is_asked_for_is_exported_by_a_real_worker_and_a
     }
     assert total(found, "conveyor_jobs_finished_total", kind="email", outcome="completed") == 1
     assert total(found, "conveyor_job_failures_total", kind="image", error="NotAnImage") == 1
+    finished = [s for s in found if s.name == "conveyor_jobs_finished_total"]
+    of_emails = [s for s in finished if s.labels["kind"] == "email"]
+    assert sorted(s.labels["outcome"] for s in of_emails) == ["cancelled", "completed", "failed"]
+    assert len({frozenset(s.labels) for s in of_emails}) == 1  # shown from 0, each once
     assert {"emails", "batches"} <= {
         sample.labels["queue"] for sample in found if sample.name == "conveyor_queue_waiting"
     }
