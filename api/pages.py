@@ -256,6 +256,7 @@ def steps_of(lines: Sequence[LogLine]) -> list[Step]:
         if line.step is None:
             continue
         text, _, took = line.text.partition(" after ")
+        text = text.partition(":")[0]
         state = {"started": "running", "completed": "completed", "cancelled": "cancelled"}
         shown = state.get(text, "failed")
         found[line.step] = Step(line.step, shown, line.attempt, took)

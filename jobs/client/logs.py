@@ -1,6 +1,7 @@
 """The log of a job: its history, told in words. Nothing is written twice."""
 
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
@@ -12,7 +13,9 @@ from temporalio.client import Client
 from jobs.base import MEMO_NOTE, Contract
 from jobs.client.connection import translated_errors
 from jobs.client.failures import open_event
-from jobs.client.reading import describe, failure, instant, words
+from jobs.client.reading import decode, describe, failure, instant, words
+from jobs.encryption import EncryptionKeyMissing
+from jobs.holds import MEMO_HOLD
 from jobs.status import current_activity
 
 RESET: Final = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_RESET_WORKFLOW
@@ -75,12 +78,16 @@ class Teller:
     def __init__(self, client: Client) -> None:
         self._client = client
         self._steps: dict[int, str] = {}
+        self._summaries: dict[int, str] = {}
         self._begun: dict[int, tuple[datetime, int]] = {}
 
     async def tell(self, event: HistoryEvent) -> list[LogLine]:
         """Return the lines that ``event`` is worth; most are worth none."""
         await open_event(self._client, event)
         name = EventType.Name(event.event_type).removeprefix("EVENT_TYPE_").lower()
+        if name == "activity_task_scheduled" and event.user_metadata.summary.data:
+            summary = await words(self._client, [event.user_metadata.summary])
+            self._summaries[event.event_id] = summary
         if name.startswith("activity_task_"):
             return self._tell_step(name, event)
         tell = self._tell_note if name == "workflow_properties_modified" else self._tell_job
@@ -89,10 +96,17 @@ class Teller:
 
     async def _tell_note(self, _: str, event: HistoryEvent) -> LogLine | None:
         fields = event.workflow_properties_modified_event_attributes.upserted_memo.fields
-        if MEMO_NOTE not in fields:
+        at = instant(event.event_time)
+        if MEMO_NOTE in fields:
+            note = await words(self._client, [fields[MEMO_NOTE]])
+            return LogLine(at=at, level=Level.WARNING, text=note)
+        if MEMO_HOLD not in fields:
             return None
-        note = await words(self._client, [fields[MEMO_NOTE]])
-        return LogLine(at=instant(event.event_time), level=Level.WARNING, text=note)
+        with suppress(EncryptionKeyMissing):
+            held = await decode(self._client, [fields[MEMO_HOLD]])
+            if held and held["error"]:  # a person's hold is told by its signal
+                return LogLine(at=at, level=Level.WARNING, text=f"held: {held['reason']}")
+        return None
 
     async def _tell_job(self, name: str, event: HistoryEvent) -> LogLine | None:
         at = instant(event.event_time)
@@ -161,7 +175,9 @@ class Teller:
                             text=f"failed: {why.type}: {why.message}",
                         )
                     )
-                begun = LogLine(at=at, step=step, attempt=started.attempt, text="started")
+                what = self._summaries.get(started.scheduled_event_id)
+                text = f"started: {what}" if what else "started"
+                begun = LogLine(at=at, step=step, attempt=started.attempt, text=text)
                 return [*lines, begun]
             case "activity_task_completed":
                 number = event.activity_task_completed_event_attributes.scheduled_event_id

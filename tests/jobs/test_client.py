@@ -306,9 +306,9 @@ async def test_the_log_tells_the_steps_in_words(
     told = [(line.step, line.text.partition(" after")[0]) for line in lines]
     assert told == [
         (None, "submitted"),
-        ("1of2 notes.read", "started"),
+        ("1of2 notes.read", "started: read"),
         ("1of2 notes.read", "completed"),
-        ("2of2 notes.file", "started"),
+        ("2of2 notes.file", "started: file"),
         ("2of2 notes.file", "failed: NoteRefused: the note is no good: write another"),
         (None, "failed: NoteRefused: the note is no good: write another"),
     ]
