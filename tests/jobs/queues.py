@@ -4,7 +4,7 @@ import asyncio
 
 from temporalio.client import Client
 
-from jobs.client.queues import QueueStatus, queue_status
+from jobs.client.queues import ACTIVITY, QueueStatus, describe, queue_status
 
 
 async def waiting(client: Client, queue: str, count: int) -> QueueStatus:
@@ -14,4 +14,14 @@ async def waiting(client: Client, queue: str, count: int) -> QueueStatus:
             status = await queue_status(client, queue)
             if status.waiting >= count:
                 return status
+            await asyncio.sleep(0.1)
+
+
+async def steps_waiting(client: Client, queue: str, count: int) -> None:
+    """Return when that many steps wait: every job has begun as far as a pause lets it."""
+    async with asyncio.timeout(60):
+        while True:
+            steps = await describe(client, queue, ACTIVITY)
+            if steps.stats.approximate_backlog_count >= count:
+                return
             await asyncio.sleep(0.1)
