@@ -27,7 +27,9 @@ async def tallied(
         return None
     done, at = tally.done, tally.at.timestamp()
     for pending in description.pending_activities:
-        if pending.heartbeat_details.payloads:
+        if not pending.heartbeat_details.payloads:
+            continue
+        with suppress(EncryptionKeyMissing):
             first = list(pending.heartbeat_details.payloads[:1])
             (reported,) = await client.data_converter.decode(first, [Progress])
             if reported.unit == tally.unit:

@@ -5,13 +5,16 @@ from dataclasses import replace
 
 import pytest
 from temporalio.api.common.v1 import Payload
+from temporalio.api.failure.v1 import Failure
 from temporalio.converter import (
     ActivitySerializationContext,
     DataConverter,
     WorkflowSerializationContext,
 )
+from temporalio.exceptions import ApplicationError
 
 from adapters.codec import EncryptionCodec
+from jobs.base import Contract
 from jobs.converter import data_converter
 from jobs.encryption import (
     EncryptionKey,
@@ -23,6 +26,10 @@ from jobs.encryption import (
 
 OLD, NEW = EncryptionKey("2026", bytes(range(32))), EncryptionKey("2027", bytes(32))
 GOOD = base64.b64encode(bytes(32)).decode()
+
+
+class Named(Contract):
+    name: str
 
 
 def converter(*keys: EncryptionKey, job: str | None = None) -> DataConverter:
@@ -109,8 +116,6 @@ async def test_a_step_reads_what_its_job_wrote() -> None:
 
 
 async def test_the_words_of_a_failure_are_encrypted() -> None:
-    from temporalio.api.failure.v1 import Failure
-
     failure = Failure()
     await converter(OLD).encode_failure(RuntimeError("a secret"), failure)
     assert b"secret" not in failure.SerializeToString()
@@ -148,3 +153,15 @@ def test_wrong_keys_are_refused_by_place_and_never_shown(written: str, told: str
 
 def test_a_key_is_not_shown() -> None:
     assert "secret" not in repr(OLD)
+
+
+async def test_an_argument_that_does_not_fit_is_told_by_its_cause_and_is_not_tried_again() -> None:
+    wrapped = ApplicationError("Failed decoding arguments")
+    (payload,) = await data_converter(None).encode([{"name": 1}])
+    with pytest.raises(ApplicationError) as caught:
+        await data_converter(None).decode([payload], [Named])
+    wrapped.__cause__ = caught.value
+    failure = Failure()
+    await data_converter(None).encode_failure(wrapped, failure)
+    assert failure.message != "Failed decoding arguments"
+    assert failure.application_failure_info.non_retryable
