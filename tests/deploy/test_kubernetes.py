@@ -107,6 +107,22 @@ def test_no_pod_has_more_rights_than_it_needs(manifests: list[Manifest]) -> None
         assert container["resources"]["limits"]["memory"]
 
 
+def test_prometheus_finds_the_port_at_which_a_pod_serves_metrics(
+    manifests: list[Manifest],
+) -> None:
+    for name, deployment in of("Deployment", manifests).items():
+        template = deployment["spec"]["template"]
+        annotations = template["metadata"]["annotations"]
+        (container,) = template["spec"]["containers"]
+        port = annotations["prometheus.io/port"]
+        assert annotations["prometheus.io/scrape"] == "true"
+        assert int(port) in {entry["containerPort"] for entry in container["ports"]}, name
+        option = "--port" if name == "api" else "--metrics-port"
+        assert container["args"][container["args"].index(option) + 1] == port
+    config = next(iter(of("ConfigMap", manifests).values()))["data"]
+    assert config["CONVEYOR_METRICS_HOST"] == "0.0.0.0"  # noqa: S104 - of a container
+
+
 def test_a_pod_outlasts_the_shutdown_grace_of_its_worker(manifests: list[Manifest]) -> None:
     config = next(iter(of("ConfigMap", manifests).values()))["data"]
     grace = parse_duration("grace", config["CONVEYOR_SHUTDOWN_GRACE"]).total_seconds()
