@@ -51,13 +51,13 @@ class BatchBench:
     storage: Storage
 
     @asynccontextmanager
-    async def worker(self) -> AsyncIterator[None]:
-        """Run a worker."""
+    async def worker(self, batches: type = RunBatchWorkflow) -> AsyncIterator[None]:
+        """Run a worker; ``batches`` is the workflow of batches."""
         failures = FailureActivities(Unheard(), Unheard())
         async with Worker(
             self.client,
             task_queue=self.queue,
-            workflows=[RunBatchWorkflow, SendParcelWorkflow],
+            workflows=[batches, SendParcelWorkflow],
             activities=[*self.steps.all(), *self.parcels.all(), *failures.all()],
             workflow_runner=RUNNER,
             interceptors=[StepInterceptor(), FinalFailureInterceptor()],

@@ -8,6 +8,7 @@ from temporalio.client import Client
 
 from jobs.status import JobState
 from tests.batching import BatchBench, batch_bench
+from tests.workflows.short_batches import ShortRunsWorkflow
 
 NAMES = [f"n{number}" for number in range(35)]
 
@@ -182,6 +183,26 @@ async def test_only_the_failed_items_are_done_again(bench: BatchBench, unique: s
         ("failed", f"parcel-{unique}-20"),
     ]
     assert set(bench.parcels.sent.values()) == {1}
+
+
+@pytest.mark.parametrize("in_chunks", [True, False])
+async def test_a_batch_that_continues_as_new_leaves_nothing_out(
+    client: Client, unique: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_chunks: bool
+) -> None:
+    async with batch_bench(
+        client, unique, tmp_path, monkeypatch, in_chunks=in_chunks, chunk=2
+    ) as bench:
+        bench.parcels.refuse = {"n2", "n30"}
+        items = [{"name": name} for name in NAMES]
+        async with bench.worker(ShortRunsWorkflow):
+            batch = await bench.submit(unique, items=items, window=5)
+            job = await bench.jobs.wait(batch.id)
+
+    lines = await bench.outcomes(job)
+    failed = [line["index"] for line in lines if line["state"] == "failed"]
+    assert job.run_id != batch.run_id
+    assert (len(lines), failed) == (35, [2, 30])
+    assert sum(bench.parcels.sent.values()) == len(bench.parcels.sent) == 33
 
 
 async def test_a_thousand_items_make_a_short_history(
