@@ -27,7 +27,7 @@ from bench.harness import Row, gather_at_most, lab, medians
 from jobs.attributes import JOB_KIND, JOB_TAGS
 from jobs.base import Queue
 from jobs.client import JobClient, JobFilter, connect
-from jobs.client.redriving import Redriver
+from jobs.client.redriver import Redriver
 from jobs.reports import REPORT
 from workflows.redrives import RedriveWorkflow
 

@@ -1,18 +1,15 @@
 """Redriving by filter: what it would do, doing it, and how far it is."""
 
 import asyncio
-import base64
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any, Final
 
-from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.workflow.v1 import WorkflowExecutionInfo
 from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionResponse
 from temporalio.client import Client
-from temporalio.service import RPCError
 from uuid6 import uuid7
 
 from jobs.attributes import JOB_ERROR
@@ -20,7 +17,8 @@ from jobs.base import Contract
 from jobs.client import listing, reading, reset_points, retrying
 from jobs.client.connection import RPC_TIMEOUT, translated_errors
 from jobs.client.listing import JobFilter
-from jobs.errors import ConflictError, InvalidInputError, JobNotFoundError, Problem
+from jobs.client.redriver import query
+from jobs.errors import InvalidInputError, JobNotFoundError, Problem
 from jobs.kinds import KINDS_BY_WORKFLOW
 from jobs.redrives import (
     DEADLINE,
@@ -28,10 +26,6 @@ from jobs.redrives import (
     MEMO_ORDER,
     QUEUE,
     WORKFLOW,
-    FailedRun,
-    FailedRuns,
-    JobOutcome,
-    Outcome,
     Redrive,
     RedriveCounts,
     RedriveFilter,
@@ -40,12 +34,9 @@ from jobs.redrives import (
 )
 from jobs.status import JobFailure, JobState, current_activity, derive_state
 
-BY_DEFAULT: Final = "ExecutionStatus IN ('Failed', 'TimedOut')"
 SAMPLE: Final = 100
 """Jobs of a preview that are asked where they would go on."""
 ASKED_AT_ONCE: Final = 20
-SAME_END: Final = timedelta(milliseconds=5)
-"""The index keeps fewer digits of an instant than the history."""
 SLOWEST: Final = 0.001
 FASTEST: Final = 10_000.0
 
@@ -103,28 +94,9 @@ def checked(wanted: JobFilter) -> RedriveFilter:
     )
 
 
-def asked(wanted: RedriveFilter) -> JobFilter:
-    """Return the filter that ``checked`` was given."""
-    name, _, value = (wanted.tag or "").partition("=")
-    return JobFilter(
-        kind=wanted.kind,
-        state=wanted.state,
-        owner=wanted.owner,
-        error=wanted.error,
-        tag=(name, value) if wanted.tag else None,
-        since=wanted.since,
-    )
-
-
-def _query(wanted: RedriveFilter, before: datetime) -> str:
-    status = "" if wanted.state else f" AND {BY_DEFAULT}"
-    ended = f"CloseTime < '{before.astimezone(UTC).isoformat()}'"
-    return f"{asked(wanted).query()}{status} AND {ended}"
-
-
 async def preview(client: Client, wanted: RedriveFilter) -> RedrivePreview:
     """Tell what a redrive would do, and do nothing."""
-    infos = await _newest(client, _query(wanted, datetime.now(UTC)))
+    infos = await _newest(client, query(wanted, datetime.now(UTC)))
     kinds: Counter[str] = Counter()
     errors: Counter[str] = Counter()
     for info in infos:
@@ -242,74 +214,3 @@ async def _counts(client: Client, description: DescribeWorkflowExecutionResponse
     info = description.workflow_execution_info
     told: Any = await reading.memo_value(client, info, MEMO_COUNTS)
     return RedriveCounts.model_validate(told) if told else RedriveCounts()
-
-
-@dataclass(frozen=True, slots=True)
-class Redriver:
-    """What the step of a redrive does with jobs."""
-
-    client: Client
-
-    async def count(self, wanted: RedriveFilter, before: datetime) -> int:
-        """Return how many runs match."""
-        with translated_errors():
-            counted = await self.client.count_workflows(
-                _query(wanted, before), rpc_timeout=RPC_TIMEOUT
-            )
-        return counted.count
-
-    async def page(
-        self, wanted: RedriveFilter, before: datetime, token: str | None, size: int
-    ) -> FailedRuns:
-        """Return a page of the runs that match."""
-        infos, next_token = await listing.executions(
-            self.client, _query(wanted, before), size, base64.b64decode(token or "")
-        )
-        return FailedRuns(
-            runs=[
-                FailedRun(
-                    job_id=info.execution.workflow_id,
-                    run_id=info.execution.run_id,
-                    ended_at=reading.instant(info.close_time),
-                )
-                for info in infos
-            ],
-            next_token=base64.b64encode(next_token).decode() if next_token else None,
-        )
-
-    async def go_on(self, run: FailedRun, redrive_id: str) -> JobOutcome:
-        """Let a job go on if ``run`` is still its newest run."""
-        try:
-            point = await reset_points.find(self.client, run.job_id)
-            if point is None or abs(point.ended_at - run.ended_at) > SAME_END:
-                return await self._gone_on(run, redrive_id)
-            execution = WorkflowExecution(workflow_id=run.job_id, run_id=run.run_id)
-            made = await retrying.go_on(self.client, execution, point, said=_said(redrive_id))
-        except JobNotFoundError:
-            return _skipped(run, "it was deleted")
-        except ConflictError as error:
-            return _skipped(run, str(error))
-        except RPCError as error:
-            return JobOutcome(id=run.job_id, outcome=Outcome.FAILED, how=error.message)
-        return JobOutcome(id=run.job_id, outcome=Outcome.REDRIVEN, run_id=made.run_id, how=made.how)
-
-    async def _gone_on(self, run: FailedRun, redrive_id: str) -> JobOutcome:
-        """Tell of a job with a newer run; that may be the work of an earlier attempt."""
-        newest = await reading.describe(self.client, run.job_id)
-        run_id = newest.workflow_execution_info.execution.run_id
-        said = _said(redrive_id)
-        for event in await reading.last_events(self.client, run.job_id, run_id):
-            reset = event.workflow_task_failed_event_attributes
-            reason = reset.failure.message
-            if reset.base_run_id == run.run_id and reason.startswith(said):
-                how = reason.removeprefix(f"{said} ")
-                return JobOutcome(id=run.job_id, outcome=Outcome.REDRIVEN, run_id=run_id, how=how)
-        return _skipped(run, f"it has gone on since, and is {derive_state(newest)}")
-
-
-def _said(redrive_id: str) -> str:
-    return f"redriven by {redrive_id}"
-
-
-def _skipped(run: FailedRun, why: str) -> JobOutcome:
-    return JobOutcome(id=run.job_id, outcome=Outcome.SKIPPED, how=why)

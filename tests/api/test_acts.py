@@ -10,7 +10,7 @@ from temporalio.worker import Worker
 from activities.redrives import RedriveActivities
 from jobs.access import Scope
 from jobs.client import redriving
-from jobs.client.redriving import Redriver
+from jobs.client.redriver import Redriver
 from tests.api.conftest import Api
 from tests.api.test_jobs import NOTE, eventually, until
 from tests.conftest import RUNNER

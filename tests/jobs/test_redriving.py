@@ -12,8 +12,8 @@ from temporalio.worker import Worker
 
 from activities.redrives import RedriveActivities
 from adapters.storage import Storage
-from jobs.client import JobClient, JobFilter, RedriveStatus, Submission, redriving
-from jobs.client.redriving import Redriver
+from jobs.client import JobClient, JobFilter, RedriveStatus, Submission, redriver, redriving
+from jobs.client.redriver import Redriver
 from jobs.errors import InvalidInputError, JobNotFoundError, ServerUnreachableError
 from jobs.redrives import FailedRun, FailedRuns, JobOutcome, Outcome, RedriveFilter
 from jobs.status import JobState, JobStatus
@@ -263,4 +263,4 @@ def test_a_filter_is_the_same_after_its_way_through_a_redrive() -> None:
     wanted = JobFilter(kind="email", owner="ada", error="E", tag=("a", "b/c"))
     kept = redriving.checked(wanted)
     assert kept == RedriveFilter(kind="email", owner="ada", error="E", tag="a=b/c")
-    assert redriving.asked(kept) == wanted
+    assert redriver.asked(kept) == wanted
