@@ -82,7 +82,7 @@ from jobs.client.holding import count_held
 from jobs.client.limits import QueueKeeper, apply_rates
 from jobs.client.pruning import ensure_prune
 from jobs.client.queues import queue_statuses
-from jobs.client.redriving import Redriver
+from jobs.client.redriver import Redriver
 from jobs.client.webhooks import ensure_sweep
 from jobs.deliveries import DELIVERY
 from jobs.emails import EMAIL
