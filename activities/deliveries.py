@@ -20,6 +20,7 @@ from jobs.deliveries import Attempt, AttemptOutcome, Closing, EndpointWaiting, N
 from jobs.deliveries.answers import Answer
 from jobs.deliveries.breaker import Hindrance
 from jobs.deliveries.records import Dispatch
+from jobs.errors import DatabaseUnavailable
 from jobs.signatures import standard
 
 BEAT_S: Final = 1.0
@@ -62,6 +63,8 @@ class DeliveryActivities:
 
     log: DeliveryLog
     sender: Sender
+    record_waits_s: Sequence[float] = (1.0, 2.0, 4.0, 8.0)
+    """Between tries to record an answer while the database is away."""
 
     @activity.defn(name="deliveries.attempt")
     async def attempt(self, attempt: Attempt) -> AttemptOutcome:
@@ -101,7 +104,7 @@ class DeliveryActivities:
                 raise EndpointWaiting(leave.reason, retry_after=wait * spread, benign=True)
             case Dispatch():
                 answer = await self._send(attempt, leave, clock)
-                return await self.log.finish(attempt, leave.token, answer, clock.now())
+                return await self._record(attempt, leave, answer, clock)
 
     async def _send(self, attempt: Attempt, leave: Dispatch, clock: ServerClock) -> Answer:
         sent_at = int(clock.now().timestamp())  # receivers refuse what a wrong clock has signed
@@ -112,6 +115,20 @@ class DeliveryActivities:
         }
         answer = await self.sender.post(leave.url, leave.body, headers, timeout_s=leave.timeout_s)
         return answer.model_copy(update={"sent_at": sent_at})
+
+    async def _record(
+        self, attempt: Attempt, leave: Dispatch, answer: Answer, clock: ServerClock
+    ) -> AttemptOutcome:
+        """Record an answer; where the database is away for a moment, wait for it.
+
+        An answer that is lost means a second request, which nobody would tell from a first.
+        """
+        for wait_s in self.record_waits_s:
+            try:
+                return await self.log.finish(attempt, leave.token, answer, clock.now())
+            except DatabaseUnavailable:
+                await asyncio.sleep(wait_s)
+        return await self.log.finish(attempt, leave.token, answer, clock.now())
 
     @activity.defn(name="deliveries.close")
     async def close(self, closing: Closing) -> None:
