@@ -6,13 +6,16 @@ import sys
 
 import pytest
 
+from tests.proof.flood import flood
 from tests.proof.mixed import prove, totals
 from tests.proof.plan import Fault, make_plan
+from tests.proof.storm import PAYLOADS, storm
 from tests.proof.telling import tables
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 JOBS = int(os.environ.get("PROOF_JOBS", "60"))
+FLOOD = int(os.environ.get("FLOOD_JOBS", "500"))
 SEED = int(os.environ.get("FAULT_SEED", random.randrange(10**6)))  # noqa: S311 - no secret
 FREEZE_S = 18.0
 """Longer than the heartbeats of mails, deliveries and pictures."""
@@ -39,3 +42,17 @@ def test_the_same_seed_gives_the_same_plan_and_another_gives_another() -> None:
     assert plan != make_plan(8, 500, FREEZE_S)
     assert {strike.fault for strike in plan} == set(Fault)
     assert [strike.after for strike in plan] == sorted(strike.after for strike in plan)
+
+
+async def test_of_100_clients_with_the_same_ids_one_wins_each_and_every_other_is_told() -> None:
+    found = await storm(2, say)
+
+    assert found.proved, tables(found)
+    assert found.told == found.submissions // PAYLOADS * (PAYLOADS - 1)
+
+
+async def test_a_flood_is_done_and_no_process_grows_with_it() -> None:
+    found = await flood(FLOOD, say)
+
+    say(tables(found))
+    assert found.proved, tables(found)

@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import httpx
@@ -78,7 +79,7 @@ async def flood(count: int, say: Callable[[str], None]) -> Flood:
             ) as api,
         ):
             jobs = JobClient(await connect(address=place.server.address))
-            pids = {"worker": worker.pid, "api": api.pid, "client": os.getpid()}
+            pids = {"worker": worker.pid, "api": api.pid}
             url = api.said.removeprefix("serving at ")
             async with httpx.AsyncClient(
                 base_url=url, headers={"Authorization": f"Bearer {key}"}, timeout=60
@@ -87,6 +88,12 @@ async def flood(count: int, say: Callable[[str], None]) -> Flood:
                 looks, completed = await _watch(jobs, pids, count, submitting, say)
                 await submitting
     return Flood(jobs=count, completed=completed, seconds=time.monotonic() - began, looks=looks)
+
+
+def _own_mib() -> float:
+    """Return the memory of this process without its children, which are the others."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1024**2
 
 
 async def _submit(jobs: JobClient, http: httpx.AsyncClient, count: int) -> None:
@@ -120,7 +127,8 @@ async def _watch(
         if (now := counts.get("completed", 0)) != ended:
             ended, since = now, time.monotonic()
         if ended >= count * len(looks) / LOOKS:
-            looks.append(Look(ended, {part: rss_mib(pid) for part, pid in pids.items()}))
+            mib = {part: rss_mib(pid) for part, pid in pids.items()}
+            looks.append(Look(ended, {**mib, "client": _own_mib()}))
             told = ", ".join(f"{part} {mib:.0f} MiB" for part, mib in looks[-1].mib.items())
             say(f"{ended:,} of {count:,} jobs are done: {told}")
         await asyncio.sleep(0.5)

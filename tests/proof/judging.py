@@ -7,7 +7,7 @@ effect happened, and how often, is counted at the relay, the receivers, the tabl
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, Final
@@ -18,6 +18,7 @@ from adapters.database.webhooks.deliveries import DeliveryLog
 from adapters.database.webhooks.events import delivery_id
 from adapters.database.webhooks.tables import pushes
 from adapters.sealing import SecretBox
+from jobs.batches import BATCH
 from jobs.deliveries import DELIVERY
 from jobs.emails import EMAIL
 from jobs.errors import JobNotFoundError, WaitTimedOutError
@@ -135,7 +136,9 @@ class Judge:
                 again = repeated.lost_workers + repeated.redone + repeated.eaten
                 return self._of_mail(job.recipients[0], result["delivery"], job, again, verdict)
             case MAILING.name:
-                return await self._of_mailing(job, result, verdict)
+                return await self._of_mailing(job, result["outcomes"], verdict)
+            case BATCH.name:
+                return await self._of_batch(job, result["outcomes"]["key"], verdict)
             case IMAGE.name | REPORT.name:
                 verdict = await self._of_files(job, result["files"], verdict)
                 return await self._of_report_mail(job, verdict) if job.recipients else verdict
@@ -166,10 +169,23 @@ class Judge:
             return replace(verdict, unknown=copies - 1, note="sent again by the template's policy")
         return _of_counts(verdict, [copies])
 
-    async def _of_mailing(self, job: Planned, result: dict[str, Any], verdict: Verdict) -> Verdict:
-        stored = await self.place.storage.get(result["outcomes"])
+    async def _of_mailing(self, job: Planned, key: str, verdict: Verdict) -> Verdict:
+        stored = await self.place.storage.get(key)
         outcomes = {line["to"]: line["outcome"] for line in map(json.loads, stored.splitlines())}
-        for to in job.recipients:
+        return self._of_mails(job.recipients, outcomes, verdict)
+
+    async def _of_batch(self, job: Planned, key: str, verdict: Verdict) -> Verdict:
+        stored = await self.place.storage.get(key)
+        outcomes = {}
+        for line in map(json.loads, stored.splitlines()):
+            told = line.get("result", {}).get("delivery") or line.get("error_type", line["state"])
+            outcomes[job.recipients[line["index"]]] = told
+        return self._of_mails(job.recipients, outcomes, verdict)
+
+    def _of_mails(
+        self, recipients: Sequence[str], outcomes: Mapping[str, str], verdict: Verdict
+    ) -> Verdict:
+        for to in recipients:
             copies, outcome = self.effects.mails[to], outcomes.get(to)
             if outcome == "unknown":
                 verdict = replace(
@@ -234,7 +250,7 @@ class Judge:
         """Judge one delivery, which is made at least once: a repetition must be a named one.
 
         It is named where the delivery's log has an attempt without answer, or its history a step
-        that lost its worker.
+        that lost its worker or failed in the middle.
         """
         job_id = delivery_id(event_id, endpoint_id)
         status = await self._status(job_id)
@@ -245,8 +261,14 @@ class Judge:
         repeated = await repetitions(self.place.temporal, job_id)
         made = await self.log.attempts_of(job_id)
         unanswered = sum(not (entry.answer and entry.answer.status) for entry in made)
-        named = min(accepted - 1, unanswered + repeated.redone)
-        return replace(verdict, unknown=named, doubled=accepted - 1 - named, repeated=repeated)
+        named = min(accepted - 1, unanswered + repeated.redone + repeated.failed)
+        return replace(
+            verdict,
+            unknown=named,
+            doubled=accepted - 1 - named,
+            repeated=repeated,
+            note=f"accepted {accepted} times, {unanswered} attempts without answer, {repeated}",
+        )
 
 
 def _of_counts(verdict: Verdict, counts: Sequence[int]) -> Verdict:

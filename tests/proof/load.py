@@ -7,6 +7,7 @@ from random import Random
 from typing import Any, Final
 
 from bench.memory import small_picture
+from jobs.batches import BATCH
 from jobs.emails import EMAIL
 from jobs.events import EVENT
 from jobs.exports import EXPORT
@@ -25,14 +26,15 @@ FAILING: Final = 0.06
 ROWS: Final = 200
 """Of each import."""
 RECIPIENTS: Final = 15
-"""Of each mailing."""
+"""Of each mailing, and of each batch, whose items are mails."""
 IN_MAILINGS: Final = tuple(fate for fate in MISBEHAVIOURS if fate is not Fate.LATER)
 """Of those who are told to come later a mailing makes a second pass, five minutes later."""
 PICTURE: Final = "proof/picture.jpg"
 BROKEN_PICTURE: Final = "proof/broken.jpg"
 SOURCE: Final = "github"
 SHARES: Final = {
-    EMAIL.name: 7,
+    EMAIL.name: 6,
+    BATCH.name: 1,
     REMINDER.name: 2,
     MAILING.name: 1,
     IMAGE.name: 2,
@@ -141,6 +143,17 @@ def _mailing(load: Load, key: str, failing: bool) -> Planned:
     return Planned(kind=MAILING.name, key=key, data=data, fails=fails, recipients=recipients)
 
 
+def _batch(load: Load, key: str, failing: bool) -> Planned:
+    recipients = [load.recipient(f"{key}-{number}") for number in range(RECIPIENTS)]
+    mail = {"template": "welcome", "data": {"name": "Ada"}}
+    data: dict[str, Any] = {"kind": EMAIL.name, "items": [{**mail, "to": to} for to in recipients]}
+    if failing:
+        recipients = []
+        data = {"kind": EMAIL.name, "items_source": "proof/missing.jsonl"}
+    fails = "ItemsMissing" if failing else ""
+    return Planned(kind=BATCH.name, key=key, data=data, fails=fails, recipients=recipients)
+
+
 def _image(_: Load, key: str, failing: bool) -> Planned:
     data = {
         "source": BROKEN_PICTURE if failing else PICTURE,
@@ -211,6 +224,7 @@ MAKERS: Final[Mapping[str, Maker]] = {
     IMAGE.name: _image,
     EVENT.name: _event,
     WEBHOOK.name: _webhook,
+    BATCH.name: _batch,
     REPORT.name: _report,
     IMPORT.name: _import,
     EXPORT.name: _export,
