@@ -256,7 +256,11 @@ class RunBatchWorkflow(JobWorkflow):
         while not self._over:
             if course.done != told or self._unrecorded:
                 told = course.done
-                workflow.upsert_memo({MEMO_TALLY: course.tally(workflow.now())})
+                tally = course.tally(workflow.now())
+                workflow.upsert_memo({MEMO_TALLY: tally})
+                if self._hold is None:
+                    said = f"{tally.done:,} of {tally.total:,} items {tally.message}"
+                    workflow.set_current_details(said.rstrip())
                 await self._record(course)
                 with suppress(asyncio.TimeoutError):
                     await workflow.wait_condition(lambda: self._over, timeout=KEPT_EVERY_S)
