@@ -19,6 +19,7 @@ from temporalio.client import Client
 
 from jobs.client.connection import RPC_TIMEOUT, translated_errors
 from jobs.client.reading import CLOSING, instant
+from jobs.places import ASK, GIVE_BACK
 from jobs.status import JobState
 
 UNDOING: Final = frozenset({"images.abandon"})
@@ -117,10 +118,23 @@ class _Search:
     _first: tuple[int, str] | None = None
     """The task that scheduled the step seen last, and that step: in the end, the first one."""
     _undone: bool = False
+    _place: tuple[str, int] | None = None
+    """What the job last said to who hands out places, and the task in which it did."""
+    _found: ResetPoint | None = None
+    """The point, while it is looked whether a place had been taken for it."""
 
     def see(self, event: HistoryEvent) -> ResetPoint | None:
         """Take in the next event; return the point once it is clear."""
         name = EventType.Name(event.event_type).removeprefix("EVENT_TYPE_").lower()
+        if name == "signal_external_workflow_execution_initiated":
+            return self._see_signal(event)
+        if self._found is not None:
+            return None
+        self._found = self._see(name, event)
+        gives_back = self.state in {JobState.FAILED, JobState.CANCELLED}
+        return self._found if self._place is None and gives_back else None
+
+    def _see(self, name: str, event: HistoryEvent) -> ResetPoint | None:
         if name in COMPLETED or name in BADLY:
             attributes = getattr(event, f"{name}_event_attributes")
             key = "scheduled_event_id" if name.startswith("activity") else "initiated_event_id"
@@ -132,6 +146,18 @@ class _Search:
         elif name == "start_child_workflow_execution_initiated":
             return self._see_child(event)
         return None
+
+    def _see_signal(self, event: HistoryEvent) -> ResetPoint | None:
+        """Take in a word to who hands out places: what was done with one needs one again."""
+        said = event.signal_external_workflow_execution_initiated_event_attributes
+        if said.signal_name not in {ASK, GIVE_BACK}:
+            return None
+        task = said.workflow_task_completed_event_id
+        self._place = self._place or (said.signal_name, task)
+        if self._found is None or said.signal_name == GIVE_BACK:
+            return self._found
+        why = f"{self._found.why}, when it has its place again"
+        return self._point(task, self._found.step, why)
 
     def _see_step(self, event: HistoryEvent) -> ResetPoint | None:
         scheduled = event.activity_task_scheduled_event_attributes
@@ -164,6 +190,8 @@ class _Search:
 
     def at_start(self) -> ResetPoint:
         """Return the point after the whole history has been seen."""
+        if self._found is not None:
+            return self._found
         if self._undone and self._first is not None:
             task, step = self._first
             return self._point(task, step, "from its first step: it had undone what it had done")
@@ -171,7 +199,10 @@ class _Search:
             return self._point(None, None, "from the beginning: no worker had taken it")
         if self._first is None:
             return self._point(self._last_task, None, "from the beginning: no step had begun")
-        return self._point(self._last_task, None, "after its last finished step")
+        said, task = self._place or ("", self._last_task)
+        return self._point(
+            task if said == ASK else self._last_task, None, "after its last finished step"
+        )
 
     def _point(self, task: int | None, step: str | None, why: str) -> ResetPoint:
         return ResetPoint(
