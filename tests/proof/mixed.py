@@ -6,22 +6,20 @@ import hmac
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
 from typing import Final
 
-from temporalio.service import RPCError
-
-from jobs.client import JobFilter, Submission
-from jobs.errors import ConveyorError, ServerUnreachableError
+from jobs.client import Submission
+from jobs.errors import ServerUnreachableError
 from jobs.status import JobState
 from jobs.webhooks import WEBHOOK
 from tests.proof.judging import Judge, Verdict
 from tests.proof.load import SOURCE, Load, Planned, body_of, make_load
-from tests.proof.place import SECRET, Place, open_place, start_workers
+from tests.proof.place import AWAY, SECRET, Place, open_place, start_workers
 from tests.proof.plan import Fault, Strike, make_plan
 from tests.proof.striking import Striker
 
@@ -83,7 +81,7 @@ class Watch:
         while True:
             try:
                 counts = {entry.state: entry.count for entry in await self.place.jobs.count()}
-            except (ConveyorError, RPCError, RuntimeError):
+            except AWAY:
                 counts = {}
             if counts:
                 final = {state.value for state in JobState if state.final}
@@ -94,15 +92,11 @@ class Watch:
     async def release(self) -> None:
         """Do until cancelled what an operator does: release what is held for want of room."""
         while True:
-            try:
-                page = await self.place.jobs.list(JobFilter(state=JobState.HELD), limit=100)
-                for job in page.jobs:
-                    handle = self.place.temporal.get_workflow_handle(job.id)
-                    await handle.signal("release")
-                    self.released += 1
-            except (ConveyorError, RPCError, RuntimeError):
-                pass
             await asyncio.sleep(RELEASE_S)
+            for job_id in () if self.place.disk.full else await self.place.held():
+                with suppress(*AWAY):
+                    await self.place.jobs.release(job_id)
+                    self.released += 1
 
     async def until_all_ended(self) -> None:
         """Return when no job is open, or when nothing has ended for long."""

@@ -15,13 +15,16 @@ from typing import Final
 
 from sqlalchemy import text
 from temporalio.client import Client
+from temporalio.service import RPCError
 
 from adapters import devserver
 from adapters.database import Database, migrate
 from adapters.database.shop_demo import FIRST_DAY, load_demo
 from adapters.devserver import EmbeddedServer
 from adapters.storage import Storage
-from jobs.client import JobClient, connect
+from jobs.client import JobClient, JobFilter, connect
+from jobs.errors import ConveyorError
+from jobs.status import JobState
 from jobs.webhooks.door import InboundDoor
 from opening import open_endpoint_desk, open_inbound_door
 from settings import Settings
@@ -41,6 +44,9 @@ DISK_BYTES: Final = 64 * 1024**2
 DISK_BYTES_A_JOB: Final = 64 * 1024
 DELIVERY_SCHEDULE: Final = ["PT0S", *["PT1S"] * 19]
 
+AWAY: Final = (ConveyorError, RPCError, RuntimeError)
+"""What is raised while the server is away."""
+
 COUNT_WRITES: Final = (
     "CREATE TABLE proof_writes (id TEXT NOT NULL)",
     "CREATE TRIGGER proof_inserted AFTER INSERT ON customers "
@@ -58,6 +64,11 @@ class Disk:
     folder: Path
     small: str = ""
     """Why it can't be filled; empty if it can."""
+
+    @property
+    def full(self) -> bool:
+        """Whether it is filled now."""
+        return (self.folder / "filler").exists()
 
     def fill(self) -> None:
         """Leave no room."""
@@ -106,6 +117,14 @@ class Place:
     door: InboundDoor
     clock: Clock
     fleet: Fleet = field(default_factory=lambda: Fleet([]))
+
+    async def held(self) -> Sequence[str]:
+        """Return ids of held jobs; none while the server is away."""
+        try:
+            page = await self.jobs.list(JobFilter(state=JobState.HELD), limit=100)
+        except AWAY:
+            return ()
+        return [job.id for job in page.jobs]
 
     def kill_server(self) -> None:
         """End the server as a crash would; its keeper starts it anew on the same file."""

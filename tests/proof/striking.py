@@ -21,6 +21,8 @@ STALLED_S: Final = 20.0
 """If no job has ended for so long, the next strike comes although it is not due."""
 MOMENT_S: Final = 10.0
 """How long a freeze waits for its moment."""
+FULL_LOOKS: Final = 40
+"""How often is looked for a job that is held, before the disk has room again."""
 SLOW_S: Final = 0.15
 FORWARD: Final = timedelta(days=2)
 
@@ -102,7 +104,7 @@ class Striker:
                 await _disturb(link, strike, cut=True)
             case Fault.FILL_DISK:
                 await asyncio.to_thread(self.place.disk.fill)
-                await asyncio.sleep(strike.lasts_s)
+                await self._until_held(strike.lasts_s)
                 self.place.disk.empty()
             case Fault.JUMP_CLOCK:
                 self.place.clock.shift(FORWARD)
@@ -112,6 +114,14 @@ class Striker:
                 for each in self.place.fleet.members:
                     if not each.afflicted:
                         await each.restart()
+
+    async def _until_held(self, least_s: float) -> None:
+        """Return when a job is held, but not at once and not never."""
+        await asyncio.sleep(least_s)
+        for _ in range(FULL_LOOKS):
+            if await self.place.held():
+                return
+            await asyncio.sleep(LOOK_S)
 
     def _impossible(self, fault: Fault) -> str:
         if fault is Fault.FILL_DISK:
