@@ -1,106 +1,29 @@
-"""From settings to open adapters; the doors open what they need here and nowhere else."""
+"""From settings to what every door opens; what only workers need is in ``equipment.py``."""
 
-import logging
 import os
 import secrets
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
 from temporalio.client import Client
 
-from activities.pruning import PruneActivities
 from adapters.database import Database, migrate, pending
-from adapters.database.ledgers import Ledgers
 from adapters.database.webhooks.deliveries import DeliveryLog
 from adapters.database.webhooks.endpoints import Endpoints
 from adapters.database.webhooks.events import Events
 from adapters.database.webhooks.inbound import InboundEvents
-from adapters.error_tracking import Reporters
-from adapters.http import WebhookSender
-from adapters.imaging.pool import ImagePool
-from adapters.imaging.scratch import Scratch
-from adapters.mail_rendering import DkimSigner, MailComposer
-from adapters.mailers import open_mailer
-from adapters.outbox import Outbox
 from adapters.sealing import SecretBox
-from adapters.smtp import SmtpMailer
 from adapters.storage import Storage
 from adapters.traces import Traces
-from jobs.client.pruning import Pruner
 from jobs.client.webhooks import EndpointDesk, InboundStarter
-from jobs.errors import JobError
-from jobs.mail_tokens import MailTokens
 from jobs.webhooks.door import InboundDoor
 from settings import Settings, SettingsError
-
-logger: Final = logging.getLogger(__name__)
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
 KEY_FILE: Final = "secret.key"
 KEY_BYTES: Final = 48
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Adapters:
-    """Everything open that steps need."""
-
-    settings: Settings
-    storage: Storage
-    database: Database
-    mailer: SmtpMailer | Outbox
-    composer: MailComposer
-    mail_tokens: MailTokens
-    image_pool: ImagePool
-    scratch: Scratch
-    webhook_sender: WebhookSender
-    webhook_secrets: SecretBox
-    reporters: Reporters
-
-
-@asynccontextmanager
-async def open_adapters(
-    settings: Settings, *, emails_at_once: int = 5, images_at_once: int = 2
-) -> AsyncIterator[Adapters]:
-    """Open everything that steps need, and close it afterwards.
-
-    Raises:
-        SettingsError: the database lacks migrations, or an address can't be used.
-    """
-    await require_migrations(settings)
-    secret = secret_key(settings)
-    async with AsyncExitStack() as stack:
-        database = open_database(settings)
-        stack.push_async_callback(database.close)
-        mailer = open_configured_mailer(settings, connections=emails_at_once)
-        stack.push_async_callback(mailer.close)
-        pool = ImagePool(
-            processes=images_at_once,
-            max_pixels=settings.image_max_pixels,
-            step_limit=settings.image_step_limit,
-        )
-        stack.push_async_callback(pool.close)
-        networks = settings.webhook_allowed_networks
-        sender = await stack.enter_async_context(WebhookSender.open(allowed_networks=networks))
-        storage = open_storage(settings)
-        await sweep(storage)
-        reporters = open_reporters(settings)
-        stack.push_async_callback(reporters.close)
-        yield Adapters(
-            settings=settings,
-            database=database,
-            storage=storage,
-            mailer=mailer,
-            composer=open_composer(settings),
-            mail_tokens=MailTokens(secret),
-            image_pool=pool,
-            scratch=Scratch(settings.data_dir / "scratch"),
-            webhook_sender=sender,
-            webhook_secrets=open_webhook_secrets(secret),
-            reporters=reporters,
-        )
 
 
 async def require_migrations(settings: Settings) -> None:
@@ -155,48 +78,6 @@ async def open_traces(settings: Settings) -> AsyncIterator[Traces]:
         await database.close()
 
 
-def open_configured_mailer(settings: Settings, *, connections: int) -> SmtpMailer | Outbox:
-    """Return what sends mails, as the settings say."""
-    try:
-        return open_mailer(**settings.mailer_options, connections=connections)
-    except (ValueError, OSError) as error:
-        msg = f"CONVEYOR_SMTP_URL: {error}"
-        raise SettingsError(msg) from None
-
-
-def open_reporters(settings: Settings) -> Reporters:
-    """Return what tells of final failures, as the settings say."""
-    dsn = settings.sentry_dsn.get_secret_value() if settings.sentry_dsn else None
-    try:
-        return Reporters.open(dsn)
-    except ValueError as error:
-        msg = f"CONVEYOR_SENTRY_DSN: {error}"
-        raise SettingsError(msg) from None
-
-
-async def sweep(storage: Storage) -> None:
-    """Delete leftovers of writes that were cut; a store that is away is no reason not to start."""
-    try:
-        await storage.sweep()
-    except JobError as error:
-        logger.warning("storage was not swept", extra={"error": error.type})
-
-
-def open_composer(settings: Settings) -> MailComposer:
-    """Return what builds mails, as the settings want them."""
-    signer = None
-    if settings.dkim_key is not None and settings.dkim_selector is not None:
-        domain = settings.mail_from.rpartition("@")[2].strip("> ")
-        signer = DkimSigner(settings.dkim_selector, domain, settings.dkim_key.get_secret_value())
-    return MailComposer(
-        TEMPLATES / "mail",
-        sender=settings.mail_from,
-        product=settings.product_name,
-        public_url=settings.public_url,
-        signer=signer,
-    )
-
-
 def open_webhook_secrets(secret: bytes) -> SecretBox:
     """Return what seals the keys of endpoints under the installation's secret."""
     return SecretBox(secret, "webhook endpoints")
@@ -237,18 +118,3 @@ def secret_key(settings: Settings) -> bytes:
     with os.fdopen(descriptor, "wb") as file:
         file.write(secrets.token_urlsafe(KEY_BYTES).encode())
     return path.read_bytes()
-
-
-@asynccontextmanager
-async def open_pruning(settings: Settings, temporal: Client) -> AsyncIterator[PruneActivities]:
-    """Open what forgets jobs, for a dry run; a worker's own are over its adapters."""
-    database = open_database(settings)
-    try:
-        yield pruning_over(database, open_storage(settings), temporal)
-    finally:
-        await database.close()
-
-
-def pruning_over(database: Database, storage: Storage, temporal: Client) -> PruneActivities:
-    """Return the steps of forgetting."""
-    return PruneActivities(Pruner(temporal), Traces(storage, database), storage, Ledgers(database))

@@ -74,6 +74,7 @@ from cli.measuring import begin_at_zero, measure_queues
 from cli.output import say
 from cli.serving import Options
 from cli.temporal_server import temporal_server
+from equipment import Adapters, open_adapters, pruning_over
 from jobs._version import __version__
 from jobs.base import JobKind, Queue
 from jobs.batches import BATCH
@@ -96,7 +97,7 @@ from jobs.reminders import REMINDER
 from jobs.reports import REPORT
 from jobs.schedules.client import ScheduleClient
 from jobs.webhooks import WEBHOOK
-from opening import Adapters, open_adapters, pruning_over, secret_key
+from opening import secret_key
 from settings import Settings
 from workflows.alerts import AlertOfHoldWorkflow
 from workflows.batches import RunBatchWorkflow

@@ -26,7 +26,7 @@ def prune(
     async def look(session: Session) -> "tuple[Pruned, Sequence[StoredResult]]":
         from datetime import UTC, datetime
 
-        from opening import open_pruning
+        from equipment import open_pruning
 
         async with open_pruning(session.settings, session.jobs.temporal) as pruning:
             return await pruning.preview(datetime.now(UTC))

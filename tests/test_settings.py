@@ -7,8 +7,9 @@ import pytest
 from pydantic import SecretStr
 
 import settings
+from equipment import open_configured_mailer
 from jobs.encryption import new_key
-from opening import open_configured_mailer, open_database, open_storage, secret_key
+from opening import open_database, open_storage, secret_key
 from settings import Settings, SettingsError
 
 

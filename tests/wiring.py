@@ -9,7 +9,7 @@ from pathlib import Path
 from temporalio.client import Client
 
 import worker
-from opening import open_adapters
+from equipment import open_adapters
 from settings import Settings
 
 

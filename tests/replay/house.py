@@ -32,11 +32,12 @@ from adapters.database import migrate
 from adapters.telemetry import LogReporter
 from cli.demo.data import load_demo_data, store_examples
 from cli.serving import Options
+from equipment import Adapters, open_adapters
 from jobs.base import Queue
 from jobs.client import JobClient, Submission, reading
 from jobs.client.webhooks import EndpointDesk
 from jobs.status import JobState, JobStatus
-from opening import Adapters, open_adapters, open_endpoint_desk
+from opening import open_endpoint_desk
 from settings import Settings
 from tests.conftest import RUNNER
 from tests.mail_relay import ScriptedRelay, mail_relay
