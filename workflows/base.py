@@ -1,5 +1,6 @@
 """What the workflows of all kinds share: a step, and waiting while the job is held."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any, Final, NoReturn, TypeVar
@@ -9,6 +10,7 @@ from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import (
     ActivityError,
     ApplicationError,
+    CancelledError,
     TimeoutError,
     TimeoutType,
     WorkflowAlreadyStartedError,
@@ -39,6 +41,7 @@ class JobWorkflow:
     _hold: Hold | None = None
     _shown_as_held = False
     _looked_back = False
+    _winds_up = False
 
     @workflow.signal
     def hold(self, reason: str) -> None:
@@ -69,7 +72,8 @@ class JobWorkflow:
         A step cut by its worker's shutdown runs again without counting, and so does one whose
         worker vanished, up to ``MAX_LOST_WORKERS`` times. A step that failed for good with a type
         in the kind's ``hold_on`` holds the job, and runs afresh after the release. A cancelled job
-        ends when its step has stopped, so that nothing happens after it is seen to be cancelled.
+        ends when its step has stopped, so that nothing happens after it is seen to be cancelled;
+        a cancel that comes while a step completes ends it before the next (the SDK forgets it).
 
         Args:
             activity: The method of an activities class.
@@ -80,7 +84,8 @@ class JobWorkflow:
 
         Raises:
             PoisonJob: The step lost its worker once too often.
-            ActivityError: The step failed for good.
+            ActivityError: The step failed for good, or was cancelled.
+            CancelledError: The job was cancelled before the step.
         """
         config: ActivityConfig = {
             "cancellation_type": workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
@@ -91,10 +96,16 @@ class JobWorkflow:
         lost_workers = 0
         while True:
             await self._until_released()
+            if workflow.cancellation_reason() is not None and not self._winds_up:
+                self.wind_up()
+                raise asyncio.CancelledError
             try:
                 return await workflow.execute_activity_method(activity, argument, **config)
             except ActivityError as error:
                 match error.cause:
+                    case CancelledError():
+                        self.wind_up()
+                        raise
                     case ApplicationError(type="WorkerShutdown"):
                         continue
                     case TimeoutError(type=TimeoutType.HEARTBEAT):
@@ -110,6 +121,10 @@ class JobWorkflow:
                         await self._hold_for(kind, message, summary)
                     case _:
                         raise
+
+    def wind_up(self) -> None:
+        """Let the steps that tidy up after a cancel run."""
+        self._winds_up = True
 
     def go_on(self, argument: Contract) -> NoReturn:
         """Go on in a new run of the job; a hold that was asked for meanwhile holds there.

@@ -81,6 +81,7 @@ class RunBatchWorkflow(JobWorkflow):
             more = await asyncio.shield(work)
         except asyncio.CancelledError:
             self._stopping = True
+            self.wind_up()
             if batch.on_cancel is OnCancel.STOP:
                 work.cancel()
             await _cancelled(work)
@@ -89,7 +90,7 @@ class RunBatchWorkflow(JobWorkflow):
             raise
         await self._end(keeper, course)
         if more:
-            workflow.continue_as_new(batch.model_copy(update={"carried": course}))
+            self.go_on(batch.model_copy(update={"carried": course}))
         return await self._finish(course, complete=True)
 
     async def _prepare(self, batch: BatchJob) -> Carried:

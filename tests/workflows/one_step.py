@@ -3,6 +3,8 @@
 In a module of its own: the sandbox imports it anew, and must not meet the fixtures.
 """
 
+import asyncio
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -37,14 +39,25 @@ class Steps:
     final: bool = False
     """Whether another attempt is no use."""
     calls: list[str] = field(default_factory=list)
+    begun: asyncio.Event = field(default_factory=asyncio.Event)
 
     @activity.defn(name="notes.work")
     async def work(self, note: Note) -> Note:
         self.calls.append(activity.info().activity_id)
+        self.begun.set()
         if len(self.calls) <= self.failures:
             if note.text == "hang":
                 await activity.wait_for_cancelled()
+            if note.text == "deaf":
+                return await self._ended_though_cancelled(note)
             raise ApplicationError("cut", type=note.text, non_retryable=self.final)
+        return note
+
+    async def _ended_though_cancelled(self, note: Note) -> Note:
+        with suppress(asyncio.CancelledError):
+            for _ in range(600):
+                activity.heartbeat()
+                await asyncio.sleep(0.1)
         return note
 
 
@@ -53,6 +66,17 @@ class NotesWorkflow(JobWorkflow):
     @workflow.run
     async def run(self, note: Note) -> Note:
         return await self.step(Steps.work, note, WORK, place=(1, 2), summary="work")
+
+
+@workflow.defn(name="TwoNotes")
+class TwoNotesWorkflow(JobWorkflow):
+    """Works twice."""
+
+    @workflow.run
+    async def run(self, note: Note) -> Note:
+        for place in (1, 2):
+            note = await self.step(Steps.work, note, WORK, place=(place, 2), summary="work")
+        return note
 
 
 @workflow.defn(name="TwoRuns")

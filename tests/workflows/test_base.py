@@ -7,7 +7,7 @@ from temporalio.worker import Worker
 
 from jobs.attributes import JOB_ERROR, JOB_STATE
 from tests.conftest import RUNNER
-from tests.workflows.one_step import Note, NotesWorkflow, Steps, TwoRunsWorkflow
+from tests.workflows.one_step import Note, NotesWorkflow, Steps, TwoNotesWorkflow, TwoRunsWorkflow
 from workflows.base import LONGEST_APART, JobWorkflow
 
 
@@ -15,7 +15,7 @@ def worker(client: Client, unique: str, steps: Steps) -> Worker:
     return Worker(
         client,
         task_queue=unique,
-        workflows=[NotesWorkflow, TwoRunsWorkflow],
+        workflows=[NotesWorkflow, TwoNotesWorkflow, TwoRunsWorkflow],
         activities=[steps.work],
         workflow_runner=RUNNER,
     )
@@ -125,6 +125,22 @@ async def test_a_hold_outlives_the_end_of_a_run_that_goes_on_in_another(
         await client.get_workflow_handle(unique).signal(JobWorkflow.release)
         assert await handle.result() == Note(text="again")
     assert steps.calls == ["1of2", "1of2"]
+
+
+async def test_a_cancel_that_comes_while_a_step_completes_ends_the_job_before_the_next(
+    client: Client, unique: str
+) -> None:
+    steps = Steps()
+    async with worker(client, unique, steps):
+        handle = await client.start_workflow(
+            TwoNotesWorkflow.run, Note(text="deaf"), id=unique, task_queue=unique
+        )
+        await steps.begun.wait()
+        await handle.cancel()
+        with pytest.raises(WorkflowFailureError) as caught:
+            await handle.result()
+    assert isinstance(caught.value.cause, CancelledError)
+    assert steps.calls == ["1of2"]
 
 
 async def test_a_held_job_can_be_cancelled(client: Client, unique: str) -> None:
