@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 
+from adapters.codec import open_codec
 from adapters.database import Database
 from adapters.outbox import Outbox
 from cli.demo.acts import ACTS
@@ -96,7 +97,7 @@ async def test_every_act_of_the_demo_comes_out_right_on_postgresql_and_s3(
     }
     settings = Settings.model_validate(given)
     database = Database.open(settings.database)
-    client = await connect(address=stack.temporal)
+    client = await connect(address=stack.temporal, codec=open_codec(settings.encryption))
     async with receive_webhooks() as receiver:
         stage = Stage(
             jobs=JobClient(client),

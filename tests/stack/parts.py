@@ -3,6 +3,7 @@
 import asyncio
 import os
 import sys
+from base64 import b64encode
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
@@ -24,6 +25,7 @@ from tests.stack.where import TESTS, Stack
 
 ROOT: Final = Path(__file__).parents[2]
 NAMESPACE: Final = "default"
+KEY_BYTES: Final = 32
 REPLICAS: Final = 2
 OUTSIDE: Final = (PREFIX, "TEMPORAL_")
 
@@ -45,9 +47,10 @@ def here(command: Sequence[str]) -> list[str]:
     for option, value in free.items():
         if option in words:
             words[words.index(option) + 1] = value
-    if "--probe-port" in words:
-        at = words.index("--probe-port")
-        del words[at : at + 2]
+    for option in ("--probe-port", "--metrics-port", "--metrics-host"):
+        if option in words:
+            at = words.index(option)
+            del words[at : at + 2]
     return words
 
 
@@ -67,6 +70,7 @@ async def running_stack(folder: Path) -> AsyncIterator[tuple[Stack, Parts]]:
             "TEMPORAL_NAMESPACE": NAMESPACE,
             f"{PREFIX}DATA_DIR": str(folder),
             f"{PREFIX}DATABASE_URL": make_database(parts.enter_context(postgresql_server())),
+            f"{PREFIX}ENCRYPTION_KEYS": f"stack:{b64encode(os.urandom(KEY_BYTES)).decode()}",
             f"{PREFIX}SMTP_URL": await parts.enter_async_context(catch_mail(outbox)),
             f"{PREFIX}TEMPORAL_UI_URL": temporal.server.ui,
             f"{PREFIX}WEBHOOK_ALLOWED_NETWORKS": "127.0.0.0/8",
