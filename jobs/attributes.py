@@ -1,6 +1,6 @@
-"""The search attributes of a job, by which lists are filtered.
+"""The search attributes of a job, by which lists are filtered, and a memo that the client writes.
 
-They are never encrypted: no address and no secret may stand in one.
+Attributes are never encrypted: no address and no secret may stand in one.
 """
 
 from typing import Final
@@ -15,5 +15,8 @@ JOB_ERROR: Final = SearchAttributeKey.for_keyword("JobError")
 """Type of the final failure."""
 JOB_TAGS: Final = SearchAttributeKey.for_keyword_list("JobTags")
 """``key=value``."""
+
+MEMO_MOVED: Final = "moved_to"
+"""Memo field of a job that was rescheduled or promoted: the instant it was moved to."""
 
 ALL: Final = (JOB_KIND, JOB_OWNER, JOB_STATE, JOB_ERROR, JOB_TAGS)

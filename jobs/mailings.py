@@ -70,7 +70,7 @@ class Mailing(Contract):
 
     template: str = Field(examples=["newsletter"])
     """Which mail."""
-    data: Annotated[dict[str, JsonValue], Field(max_length=MAX_VARIABLES)] = Field(
+    data: Annotated[dict[str, JsonValue], Field(max_length=MAX_VARIABLES), Personal] = Field(
         default_factory=dict
     )
     """Variables that all recipients share."""

@@ -142,6 +142,7 @@ class ReminderReceipt(EmailReceipt):
     """What became of the mail, and when it was due."""
 
     due_at: datetime
+    """The instant that the input names, or the one that the reminder was moved to."""
 
 
 def resolve(local_time: datetime, time_zone: str) -> datetime:
@@ -178,7 +179,7 @@ def due_at(reminder: Reminder, now: datetime) -> datetime | None:
 def summarize(reminder: Reminder) -> str:
     """Return the line that the Web UI shows."""
     due = f"{reminder.instant:%Y-%m-%d %H:%M} UTC"
-    return f"reminder to {recipient_summary(reminder)}, set for {due}"
+    return f"reminder to {recipient_summary(reminder)}, first set for {due}"
 
 
 REMINDER: Final = JobKind(

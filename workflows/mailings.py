@@ -61,10 +61,14 @@ class SendMailingWorkflow(JobWorkflow):
         for index in range(carried.next_chunk, len(prepared.offsets)):
             if await self._send_chunk(mailing, prepared, index, place=index + 2):
                 deferred.append(index)
-            if workflow.info().is_continue_as_new_suggested():
+            if self._long_enough():
                 rest = Carried(prepared=prepared, next_chunk=index + 1, deferred=deferred)
                 self.go_on(mailing.model_copy(update={"carried": rest}))
         return deferred
+
+    def _long_enough(self) -> bool:
+        """Return whether to go on in a new run, to keep the history short."""
+        return workflow.info().is_continue_as_new_suggested()
 
     async def _send_deferred(self, mailing: Mailing, prepared: Prepared, chunks: list[int]) -> None:
         """Come back to chunks whose recipients' servers said "later"."""

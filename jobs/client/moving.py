@@ -3,10 +3,12 @@
 The waiting run is replaced in the same call, so it works for every kind and with no worker alive.
 """
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 from google.protobuf.duration_pb2 import Duration
+from temporalio.api.common.v1 import Memo, Payload
 from temporalio.api.enums.v1 import WorkflowIdConflictPolicy, WorkflowIdReusePolicy
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.api.workflowservice.v1 import (
@@ -17,6 +19,7 @@ from temporalio.client import Client
 from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.service import RPCError, RPCStatusCode
 
+from jobs.attributes import MEMO_MOVED
 from jobs.client import reading
 from jobs.client.connection import RPC_TIMEOUT, translated_errors
 from jobs.client.submission import MAX_DELAY
@@ -41,11 +44,13 @@ async def move(
         msg = f"job {job_id!r} is {state}: only one that has not begun can be moved"
         raise ConflictError(msg)
     event = await reading.first_event(client, job_id, info.execution.run_id)
+    moved_to = await client.data_converter.encode([at or datetime.now(UTC)])
     await start_anew(
         client,
         job_id,
         event,
         delay=delay,
+        memo={MEMO_MOVED: moved_to[0]},
         if_open=WorkflowIDConflictPolicy.TERMINATE_EXISTING,
     )
 
@@ -57,8 +62,17 @@ async def start_anew(
     *,
     delay: timedelta,
     if_open: WorkflowIDConflictPolicy,
+    memo: Mapping[str, Payload] | None = None,
 ) -> str:
     """Start the job again that ``event`` started, everything else as it was; return its run id.
+
+    Args:
+        client: Of the server.
+        job_id: The job.
+        event: The first of its history.
+        delay: How long it waits for its start.
+        if_open: What to do if it is open.
+        memo: Fields to add to the job's own.
 
     Raises:
         ConflictError: A job of that id is open, and stays as ``if_open`` says.
@@ -81,7 +95,7 @@ async def start_anew(
                     request_id=str(uuid4()),
                     workflow_id_reuse_policy=WorkflowIdReusePolicy.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
                     workflow_id_conflict_policy=WorkflowIdConflictPolicy.ValueType(int(if_open)),
-                    memo=started.memo,
+                    memo=Memo(fields={**started.memo.fields, **(memo or {})}),
                     search_attributes=started.search_attributes,
                     header=started.header,
                     priority=started.priority,

@@ -72,6 +72,9 @@ def test_personal_data_are_not_shown() -> None:
     shown = redact(Email, email.model_dump(mode="json"))
     assert (shown["to"], shown["data"]) == ("***", "***")
     assert "ada@example.com" not in EMAIL.summarize(email)
+    mailing = {**MAILING.example, "data": {"title": "Ada's News", "paragraphs": ["One"]}}
+    shown = redact(Mailing, validate(Mailing, mailing).model_dump(mode="json"))
+    assert (shown["recipients"], shown["data"]) == ("***", "***")
 
 
 def test_an_international_domain_becomes_ascii() -> None:

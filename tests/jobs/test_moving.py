@@ -4,7 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from jobs.client import JobClient, Submission
+from jobs.attributes import MEMO_MOVED
+from jobs.client import JobClient, Submission, reading
 from jobs.errors import ConflictError, InvalidInputError
 from jobs.status import JobState
 from tests.jobs.conftest import StartWorker
@@ -28,6 +29,10 @@ async def test_a_delayed_job_is_moved_and_keeps_everything_else(
     assert moved.scheduled_at is not None
     assert abs(moved.scheduled_at - at) < timedelta(minutes=1)
     assert not (await jobs.submit("note", {"text": "x"}, options)).created
+    started = await reading.describe(jobs.temporal, first.id)
+    info = started.workflow_execution_info
+    told = await reading.memo_value(jobs.temporal, info, MEMO_MOVED)
+    assert datetime.fromisoformat(told) == at
 
 
 async def test_a_delayed_job_begins_now_when_it_is_promoted(
