@@ -46,6 +46,7 @@ from activities.imports import ImportActivities
 from activities.interceptor import StepInterceptor
 from activities.mailings import MailingActivities
 from activities.measuring import StepMetrics
+from activities.places import PlaceActivities
 from activities.queues import QueueActivities
 from activities.redrives import RedriveActivities
 from activities.reports import ReportActivities
@@ -81,6 +82,7 @@ from jobs.batches import BATCH
 from jobs.client import JobClient, connect, reading
 from jobs.client.holding import count_held
 from jobs.client.limits import QueueKeeper, apply_rates
+from jobs.client.places import JobsOnServer
 from jobs.client.pruning import ensure_prune
 from jobs.client.queues import queue_statuses
 from jobs.client.redriver import Redriver
@@ -110,6 +112,7 @@ from workflows.imports import ImportDataWorkflow
 from workflows.interceptor import FinalFailureInterceptor
 from workflows.mailings import SendMailingWorkflow
 from workflows.measuring import JobMetrics
+from workflows.places import KeepPlacesWorkflow
 from workflows.pruning import PruneWorkflow
 from workflows.queues import EndPauseWorkflow
 from workflows.redrives import RedriveWorkflow
@@ -303,6 +306,7 @@ def build_workers(
     recipients = AlertRecipients(to=tuple(adapters.settings.alerts_to))
     alerts = AlertActivities(HeldJobs(client), recipients)
     queues = QueueActivities(QueueKeeper(client))
+    places = PlaceActivities(JobsOnServer(client))
     wiring = wire(adapters, client)
     system_steps = {
         Queue.REPORTS: ScheduleActivities(ScheduleClient(client)).all(),
@@ -320,11 +324,13 @@ def build_workers(
                 *SYSTEM_WORKFLOWS.get(queue, ()),
                 AlertOfHoldWorkflow,
                 EndPauseWorkflow,
+                KeepPlacesWorkflow,
             ],
             activities=[
                 *failures.all(),
                 *alerts.all(),
                 *queues.all(),
+                *places.all(),
                 *(
                     step
                     for wired in wiring

@@ -105,6 +105,18 @@ ResultT = TypeVar("ResultT", bound=Contract)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Concurrency(Generic[InputT]):
+    """How many jobs of a kind with one key work at once, over all workers (``workflows.places``).
+
+    Part of what a workflow decides: a change counts as one of the workflow's code.
+    """
+
+    key: Callable[[InputT], str | None]
+    """A job without a key waits for nobody. Stands in an id, so it is no secret and no address."""
+    limit: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JobKind(Generic[InputT, ResultT]):
     """The operational truth of one kind of job."""
 
@@ -123,6 +135,8 @@ class JobKind(Generic[InputT, ResultT]):
     hold_on: frozenset[str] = HOLD_ON
     """Types of errors that hold the job instead of failing it. They decide what a workflow does
     next, so a change counts as one of the workflow's code."""
+    concurrency: Concurrency[InputT] | None = None
+    """For kinds of which not all jobs may work side by side."""
     due: Callable[[InputT, datetime], datetime | None] | None = None
     """When the job begins, for kinds whose input says so: given the input and the present instant,
     an aware instant or ``None`` for at once. Raises ``InvalidInputError``."""

@@ -1,5 +1,7 @@
 """Import one file."""
 
+from typing import Final
+
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, CancelledError, is_cancelled_exception
 
@@ -18,6 +20,10 @@ from jobs.imports import (
     ImportResult,
 )
 from workflows.base import JobWorkflow
+from workflows.places import place_of
+
+ONE_PER_TARGET: Final = "one import per target"
+"""Imports that began before it know no places."""
 
 
 @workflow.defn(name=IMPORT.workflow)
@@ -26,9 +32,13 @@ class ImportDataWorkflow(JobWorkflow):
 
     @workflow.run
     async def run(self, job: ImportData) -> ImportResult:
-        """Import ``job.source``."""
+        """Import ``job.source``; its rows when no other import loads into the target."""
         plan = await self._inspect(job)
-        await self._load(plan)
+        if workflow.patched(ONE_PER_TARGET):
+            async with place_of(IMPORT, job):
+                await self._load(plan)
+        else:
+            await self._load(plan)
         return await self._finish(plan)
 
     async def _inspect(self, job: ImportData) -> ImportPlan:

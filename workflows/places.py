@@ -7,7 +7,7 @@ async with place("import", job.target, limit=1):
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 from temporalio import workflow
 from temporalio.exceptions import (
@@ -18,6 +18,7 @@ from temporalio.exceptions import (
 from temporalio.workflow import ParentClosePolicy
 
 from activities.places import PlaceActivities
+from jobs.base import InputT, JobKind
 from jobs.places import (
     ASK,
     ASK_AGAIN,
@@ -114,6 +115,18 @@ class KeepPlacesWorkflow:
     def _forget(self, job_ids: set[str]) -> None:
         self._holders = [one for one in self._holders if one not in job_ids]
         self._waiting = [one for one in self._waiting if one not in job_ids]
+
+
+@asynccontextmanager
+async def place_of(kind: JobKind[InputT, Any], job: InputT) -> AsyncIterator[None]:
+    """Have the place that the kind's ``concurrency`` asks for, if it does for this job."""
+    asked = kind.concurrency
+    key = asked.key(job) if asked else None
+    if asked is None or key is None:
+        yield
+        return
+    async with place(kind.name, key, limit=asked.limit):
+        yield
 
 
 @asynccontextmanager

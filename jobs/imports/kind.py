@@ -6,7 +6,7 @@ from typing import Final
 from temporalio.common import RetryPolicy
 from temporalio.workflow import ActivityCancellationType, ActivityConfig
 
-from jobs.base import NEVER_RETRIED, JobKind, Queue, Retention
+from jobs.base import NEVER_RETRIED, Concurrency, JobKind, Queue, Retention
 from jobs.imports.contract import ImportData, ImportResult
 
 RETRIES: Final = RetryPolicy(
@@ -50,6 +50,9 @@ IMPORT: Final = JobKind(
         "imports.position": POSITION,
         "imports.finish": FINISH,
     },
+    # Two files side by side in one table would wait for each other's rows, and the last one's rows
+    # would not be those of the later job. A dry run writes nothing.
+    concurrency=Concurrency(key=lambda job: None if job.dry_run else job.target),
     retention=Retention(completed=timedelta(hours=24), failed=timedelta(days=7)),
     summarize=lambda job: f"{'check' if job.dry_run else 'import'} `{job.source}` for {job.target}",
     example={"source": "examples/customers.csv", "target": "customers"},

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -11,14 +11,17 @@ import pytest
 from temporalio import activity
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError
 from temporalio.exceptions import ActivityError, ApplicationError
+from temporalio.service import RPCError
 from temporalio.worker import Worker
 from typing_extensions import override
 
 from activities.imports import ImportActivities
+from activities.places import PlaceActivities
 from adapters.database import Database, migrate
 from adapters.database.transfers import Imports
 from adapters.transfers import SourceFiles
 from jobs.client.logs import logs
+from jobs.client.places import JobsOnServer
 from jobs.errors import PoisonJob
 from jobs.imports import (
     LOAD,
@@ -31,11 +34,15 @@ from jobs.imports import (
     Layout,
     Written,
 )
+from jobs.places import MEMO_PLACE, Places, places_id
 from tests.conftest import RUNNER
 from tests.transfers import Importing
 from workflows.imports import ImportDataWorkflow
+from workflows.places import KeepPlacesWorkflow
 
 JOB = ImportData(source="customers.csv", target="customers")
+KEEPER = places_id("import", JOB.target)
+"""Shared by all tests here, so each waits until it has gone."""
 HEADER = "id,email,name,country,created_at\n"
 
 
@@ -63,12 +70,14 @@ async def working(
     async with Worker(
         client,
         task_queue=queue,
-        workflows=[ImportDataWorkflow],
-        activities=activities,
+        workflows=[ImportDataWorkflow, KeepPlacesWorkflow],
+        activities=[*activities, *PlaceActivities(JobsOnServer(client)).all()],
         workflow_runner=RUNNER,
         max_heartbeat_throttle_interval=timedelta(milliseconds=200),
     ):
         yield
+        with suppress(RPCError):  # no rows were loaded
+            await client.get_workflow_handle(KEEPER).result()
 
 
 async def run(client: Client, unique: str) -> ImportResult:
@@ -192,6 +201,28 @@ class LosingSteps:
 @pytest.fixture
 def short_heartbeats(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(LOAD, "heartbeat_timeout", timedelta(milliseconds=300))
+
+
+async def test_imports_into_one_table_load_their_rows_one_after_the_other(
+    client: Client, unique: str
+) -> None:
+    steps = LosingSteps(losses=0, per_chunk=3)
+    async with working(client, unique, steps.all()):
+        first = await client.start_workflow(
+            "KeepPlaces", Places(limit=1, holders=("import-other",)), id=KEEPER, task_queue=unique
+        )
+        job = await client.start_workflow(ImportDataWorkflow.run, JOB, id=unique, task_queue=unique)
+        told = ""
+        async with asyncio.timeout(60):
+            while not told:
+                told = await (await job.describe()).memo_value(MEMO_PLACE, "")
+                await asyncio.sleep(0.05)
+        loaded_while_waiting = list(steps.loads)
+        await first.signal("give_back", "import-other")
+        await job.result()
+
+    assert told == "waiting for a place: 1 of 1 taken by import-other"
+    assert (loaded_while_waiting, steps.loads) == ([], [1])
 
 
 @pytest.mark.usefixtures("short_heartbeats")

@@ -1,15 +1,18 @@
 """Rows in and rows out: stopped by bad rows, cut in the middle, resumed."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import Final
 
 from jobs.base import Queue
 from jobs.exports import EXPORT
 from jobs.imports import IMPORT
+from jobs.places import MEMO_PLACE, places_id
 from jobs.status import JobState, JobStatus
 from tests.replay.house import House
 from tests.replay.scenarios.scenario import scenarios
 
+LOOKS: Final = 0.05
 ROWS: Final = 300_000
 """Enough for a cancel to fall in the middle."""
 
@@ -21,13 +24,24 @@ def loads_rows(job: JobStatus) -> bool:
 
 async def large_file(house: House) -> str:
     """Store a file that takes some seconds to import; return its key."""
+    return await store_orders(house, ROWS)
+
+
+async def small_file(house: House) -> str:
+    """Store a file of a row; return its key."""
+    return await store_orders(house, 1)
+
+
+async def store_orders(house: House, count: int) -> str:
+    """Store a file of so many orders; return its key."""
     head = "id,customer_id,product_id,ordered_at,status,currency,country,channel,amount,quantity\n"
     rows = (
         f"R-{number:07d},C-1,P-1,2026-01-01T09:00:00Z,paid,EUR,DE,web,1.50,1\n"
-        for number in range(ROWS)
+        for number in range(count)
     )
-    await house.adapters.storage.put("uploads/orders.csv", (head + "".join(rows)).encode())
-    return "uploads/orders.csv"
+    key = f"uploads/orders-{count}.csv"
+    await house.adapters.storage.put(key, (head + "".join(rows)).encode())
+    return key
 
 
 async def too_many_bad_rows(house: House) -> Sequence[str]:
@@ -47,6 +61,29 @@ async def cancelled_in_step(house: House) -> Sequence[str]:
         await house.handle(job_id).cancel()
         assert await house.finished(job_id) is JobState.CANCELLED
     return (job_id,)
+
+
+async def told_to_wait(house: House, job_id: str) -> None:
+    """Return when a job waits for a place."""
+    while True:
+        description = await house.handle(job_id).describe()
+        if await description.memo_value(MEMO_PLACE, ""):
+            return
+        await asyncio.sleep(LOOKS)
+
+
+async def one_per_target(house: House) -> Sequence[str]:
+    """An import waits until another into the same table has loaded its rows."""
+    first = await house.submit("import", {"source": await large_file(house), "target": "orders"})
+    few = {"source": await small_file(house), "target": "orders"}
+    async with house.working():
+        await house.until(first, loads_rows)
+        second = await house.submit("import", few)
+        await told_to_wait(house, second)
+        assert await house.finished(first) is JobState.COMPLETED
+        assert await house.finished(second) is JobState.COMPLETED
+        await house.handle(places_id("import", "orders")).result()
+    return (second, places_id("import", "orders"))
 
 
 async def workers_lost(house: House) -> Sequence[str]:
@@ -78,6 +115,29 @@ async def resumable(house: House) -> Sequence[str]:
     return (job_id,)
 
 
-ALL: Final = scenarios(
-    too_many_bad_rows, cancelled_in_step, workers_lost, no_rows_before_poison, resumable
+async def places_in_runs(house: House) -> Sequence[str]:
+    """Who has the place is terminated; so many wait for it that a new run hands it out."""
+    large = {"source": await large_file(house), "target": "orders"}
+    jobs = [await house.submit("import", large)]
+    async with house.working():
+        await house.until(jobs[0], loads_rows)
+        few = {"source": await small_file(house), "target": "orders"}
+        jobs += [await house.submit("import", few) for _ in range(9)]
+        await house.handle(jobs[0]).terminate()
+        for job_id in jobs:
+            await house.finished(job_id)
+        await house.finished(places_id("import", "orders"))
+    return (places_id("import", "orders"),)
+
+
+ALL: Final = (
+    *scenarios(
+        too_many_bad_rows,
+        cancelled_in_step,
+        workers_lost,
+        no_rows_before_poison,
+        one_per_target,
+        resumable,
+    ),
+    *scenarios(places_in_runs, skip_time=True),
 )
