@@ -37,7 +37,7 @@ class Received:
 class ScriptedRelay:
     """Replies from its lists, one for each command; then, and by default, accepts."""
 
-    greeting: list[str] = field(default_factory=list)
+    login: list[str] = field(default_factory=list)
     mail: list[str] = field(default_factory=list)
     rcpt: list[str] = field(default_factory=list)
     data: list[str] = field(default_factory=list)
@@ -85,6 +85,8 @@ class ScriptedRelay:
         """Accept the one password."""
         assert isinstance(data, LoginPassword)
         self.logins.append(data.login.decode())
+        if self.login:
+            return AuthResult(success=False, handled=False, message=self.login.pop(0))
         return AuthResult(success=data.password.decode() == self.password, handled=False)
 
     async def handle_MAIL(  # noqa: N802 (the library's name)

@@ -69,16 +69,22 @@ async def send(client: SmtpMailer, recipient: str = "ada@example.com") -> int:
         ("data", "451 4.7.0 greylisted", EmailGreylisted, timedelta(minutes=5)),
         ("data", "452 4.3.1 disk full", EmailDeferred, None),
         ("rcpt", "550 5.1.1 no such user", EmailRecipientRejected, None),
+        ("rcpt", "550 5.1.2 no such domain", EmailRecipientRejected, None),
+        ("rcpt", "553 5.1.3 no address", EmailRecipientRejected, None),
+        ("rcpt", "551 5.1.6 moved", EmailRecipientRejected, None),
         ("rcpt", "550 5.1.10 null MX", EmailRecipientRejected, None),
         ("rcpt", "553 no such user here", EmailRecipientRejected, None),
         ("rcpt", "552 5.2.2 mailbox full", EmailMailboxUnavailable, None),
         ("rcpt", "550 5.2.1 mailbox disabled", EmailMailboxUnavailable, None),
         ("rcpt", "550 5.7.1 blocked", EmailContentRejected, None),
+        ("rcpt", "554 5.7.1 blocked", EmailContentRejected, None),
         ("data", "554 5.7.1 spam", EmailContentRejected, None),
         ("data", "554 transaction failed", EmailContentRejected, None),
         ("data", "552 5.3.4 too big", EmailTooLarge, None),
+        ("data", "552 too much", EmailTooLarge, None),
         ("data", "552 5.2.2 mailbox full", EmailMailboxUnavailable, None),
         ("mail", "552 5.3.4 too big", EmailTooLarge, None),
+        ("mail", "552 too much", EmailTooLarge, None),
         ("mail", "550 5.7.1 not your sender", EmailSenderRejected, None),
         ("mail", "530 5.7.0 log in first", EmailRelayMisconfigured, None),
         ("mail", "503 bad sequence", EmailRelayUnavailable, timedelta(seconds=1)),
@@ -344,6 +350,64 @@ async def test_a_login_is_made_and_a_wrong_one_is_ours_to_mend(tmp_path: Path) -
             assert "topsecret" not in str(caught.value)
             await client.close()
         await right.close()
+
+
+@pytest.mark.parametrize(
+    ("reply", "error"),
+    [
+        ("454 4.7.0 ask later", EmailDeferred),
+        ("534 5.7.9 too weak", EmailRelayMisconfigured),
+        ("535 5.7.8 wrong", EmailRelayMisconfigured),
+    ],
+)
+async def test_an_answer_to_the_login_has_its_error(
+    tmp_path: Path, reply: str, error: type[JobError]
+) -> None:
+    authority, context = make_authority(tmp_path)
+    async with mail_relay(starttls=context, auth=True) as relay:
+        relay.login = [reply] * 3  # the library tries each way to log in
+        client = SmtpMailer(
+            Relay.parse(f"smtp://conveyor:secret@127.0.0.1:{relay.port}"),
+            envelope_sender="bounces@example.com",
+            ca_file=authority,
+        )
+        with pytest.raises(error, match=reply):
+            await send(client)
+        relay.login = []
+        assert await send(client) == 250
+        await client.close()
+
+
+async def test_a_login_that_the_relay_does_not_know_is_ours_to_mend(relay: ScriptedRelay) -> None:
+    client = mailer(relay, login="conveyor:secret@")
+    with pytest.raises(EmailRelayMisconfigured, match="CONVEYOR_SMTP_URL"):
+        await send(client)
+    assert relay.received == []
+
+
+@pytest.mark.parametrize(
+    ("greeting", "error"),
+    [
+        ("421 4.3.2 too busy", EmailRelayUnavailable),
+        ("450 4.3.2 too busy", EmailDeferred),
+        ("554 5.7.1 not you", EmailRelayMisconfigured),
+    ],
+)
+async def test_a_relay_that_greets_with_a_refusal_has_sent_nothing(
+    greeting: str, error: type[JobError]
+) -> None:
+    async def greet(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(f"{greeting}\r\n".encode())
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(greet, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    client = mailer(ScriptedRelay(port=port))
+    with pytest.raises(error) as caught:
+        await send(client)
+    assert type(caught.value) is error
+    server.close()
 
 
 @pytest.mark.parametrize("scheme", ["smtp", "smtps"])
