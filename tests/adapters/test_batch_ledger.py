@@ -73,6 +73,16 @@ async def test_what_came_of_a_job_keeps_its_id_and_line(ledger: BatchLedger, uni
     assert (row.job_id, row.offset, row.error_type) == ("email-x-5", 70, "EmailRefused")
 
 
+async def test_what_a_worker_puts_off_that_was_thought_lost_stays_completed(
+    ledger: BatchLedger, unique: str
+) -> None:
+    name = await opened(ledger, unique, "run")
+    await ledger.write(name, item(0))
+    await ledger.write_all(name, [item(0, ItemState.WAITING), item(1, ItemState.WAITING)])
+    states = [found.state for found in await ledger.items(name)]
+    assert states == [ItemState.COMPLETED, ItemState.WAITING]
+
+
 async def test_what_a_cancelled_batch_leaves_is_cancelled(ledger: BatchLedger, unique: str) -> None:
     batch = await opened(ledger, unique, "run-1")
     await ledger.write_all(batch, [item(0), item(1, ItemState.WAITING)])

@@ -12,13 +12,14 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final
 
+from sqlalchemy import literal_column
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import DBAPIError
 
 from adapters.database.batches.tables import batch_item
 from adapters.database.engine import Database, Insert
 from adapters.database.metadata import to_micros
-from jobs.batches import BatchItem
+from jobs.batches import BatchItem, ItemState
 
 CHANGED: Final = (
     "state",
@@ -32,10 +33,16 @@ CHANGED: Final = (
 
 
 def upserting(insert: Insert) -> Any:
-    """Return the statement that writes an item's row, whatever stands there."""
+    """Return the statement that writes an item's row over whatever stands there but its completion.
+
+    A worker that was thought lost may still put off an item that another has completed since.
+    """
+    put_off = insert.excluded.state == literal_column(f"'{ItemState.WAITING.value}'")
+    completed = batch_item.c.state == literal_column(f"'{ItemState.COMPLETED.value}'")
     return insert.on_conflict_do_update(
         index_elements=[batch_item.c.batch, batch_item.c.position],
         set_={name: insert.excluded[name] for name in CHANGED},
+        where=~(put_off & completed),
     )
 
 
