@@ -86,8 +86,7 @@ async def test_a_pause_with_an_end_is_ended_by_whoever_works_on_the_queue(
     lasts = timedelta(seconds=1)
     paused = await pause(client, unique, reason="a deploy", author="ada", lasts=lasts)
     async with keeping(client, unique):
-        handle = client.get_workflow_handle_for(EndPauseWorkflow.run, end_pause_id(unique))
-        ended = await handle.result()
+        ended = await client.get_workflow_handle(end_pause_id(unique), result_type=bool).result()
     after = await queue_status(client, unique)
 
     assert paused.until is not None
