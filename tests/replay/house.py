@@ -89,7 +89,7 @@ class House:
 
     def tidy(self) -> None:
         """Let relay and receiver behave well again, for the next scenario."""
-        for script in (self.relay.greeting, self.relay.mail, self.relay.rcpt, self.relay.data):
+        for script in (self.relay.mail, self.relay.rcpt, self.relay.data):
             script.clear()
         self.relay.refuse.clear()
         self.relay.before_answer = None

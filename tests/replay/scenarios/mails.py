@@ -68,6 +68,15 @@ async def never_begun(house: House) -> Sequence[str]:
     return (job_id,)
 
 
+async def cancelled_before_its_step(house: House) -> Sequence[str]:
+    """The job is cancelled before a worker has begun it."""
+    job_id = await house.submit("email", WELCOME)
+    await house.handle(job_id).cancel()
+    async with house.working():
+        assert await house.finished(job_id) is JobState.CANCELLED
+    return (job_id,)
+
+
 async def cancelled_in_step(house: House) -> Sequence[str]:
     """The job is cancelled while the relay thinks."""
     stored, answer = asyncio.Event(), asyncio.Event()
@@ -137,6 +146,7 @@ ALL: Final = (
     *scenarios(
         retried,
         refused,
+        cancelled_before_its_step,
         cancelled_in_step,
         never_begun,
         lost_worker,
