@@ -44,6 +44,7 @@ class KeepPlacesWorkflow:
     def __init__(self) -> None:
         self._holders: list[str] = []
         self._waiting: list[str] = []
+        self._untold: list[str] = []
         self._news = False
 
     @workflow.signal(name=ASK)
@@ -52,6 +53,7 @@ class KeepPlacesWorkflow:
         self._news = True
         if job_id not in self._waiting:
             self._waiting.append(job_id)
+        self._untold.append(job_id)
 
     @workflow.signal(name=GIVE_BACK)
     def give_back(self, job_id: str) -> None:
@@ -83,7 +85,11 @@ class KeepPlacesWorkflow:
                 )
 
     async def _hand_out(self, limit: int) -> None:
-        """Give each job its turn; who asked again while having a place is told so again."""
+        """Give each job its turn; who asked again while having a place is told so again.
+
+        Who must wait is told so when it asks, and not at every turn: a long line would cost as many
+        signals as its length squared.
+        """
         for job_id in [one for one in self._waiting if one in self._holders]:
             self._waiting.remove(job_id)
             await self._tell(job_id, GIVEN, "")
@@ -92,8 +98,10 @@ class KeepPlacesWorkflow:
             self._holders.append(job_id)
             await self._tell(job_id, GIVEN, "")
         told = taken_words(tuple(self._holders), limit)
-        for job_id in list(self._waiting):
-            await self._tell(job_id, TAKEN, told)
+        untold, self._untold = self._untold, []
+        for job_id in untold:
+            if job_id in self._waiting:
+                await self._tell(job_id, TAKEN, told)
 
     async def _tell(self, job_id: str, signal: str, words: str) -> None:
         try:
@@ -162,11 +170,20 @@ async def place(
             workflow.upsert_memo({MEMO_PLACE: None})
             workflow.set_current_details("")
         yield
-    finally:
-        try:
-            await workflow.get_external_workflow_handle(keeper).signal(GIVE_BACK, me)
-        except FailureError:
-            workflow.logger.info("who handed out the place has gone")
+    except GeneratorExit:  # a worker forgets the workflow, which goes on elsewhere
+        raise
+    except BaseException:
+        await _give_back(keeper, me)
+        raise
+    else:
+        await _give_back(keeper, me)
+
+
+async def _give_back(keeper: str, me: str) -> None:
+    try:
+        await workflow.get_external_workflow_handle(keeper).signal(GIVE_BACK, me)
+    except FailureError:
+        workflow.logger.info("who handed out the place has gone")
 
 
 async def _ask(keeper: str, me: str, places: Places) -> None:
