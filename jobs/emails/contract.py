@@ -9,6 +9,7 @@ from pydantic import (
     Field,
     JsonValue,
     ValidationInfo,
+    computed_field,
     field_validator,
     model_validator,
 )
@@ -51,6 +52,14 @@ class Delivery(StrEnum):
     """Not sent: it would have arrived too late to be of use."""
     UNKNOWN = "unknown"
     """It went out and the relay's answer was lost; not sent again."""
+
+
+NOTES: Final = {
+    Delivery.SUPPRESSED: "not sent: the address bounced, complained or unsubscribed",
+    Delivery.EXPIRED: "not sent: it would have come too late to be of use",
+    Delivery.UNKNOWN: "it may have gone out: the relay's answer was lost, or the worker died while "
+    "it was sending. It is not sent again; submit it under another id to send it all the same",
+}
 
 
 class Message(Contract):
@@ -133,6 +142,12 @@ class EmailReceipt(Contract):
     smtp_code: int | None = None
     """The relay's last answer."""
     smtp_text: str = ""
+
+    @computed_field  # type: ignore[prop-decorator] # as pydantic's documentation writes it
+    @property
+    def note(self) -> str:
+        """What it means that the mail was not plainly sent, and what can be done; else empty."""
+        return NOTES.get(self.delivery, "")
 
 
 WAITS_WHEN_GREYLISTED: Final = (timedelta(minutes=5), timedelta(minutes=15))

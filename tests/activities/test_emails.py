@@ -269,12 +269,11 @@ async def test_a_step_that_waits_beats_with_its_phase(
     monkeypatch.setattr("activities.emails.beating.BEAT_INTERVAL_S", 0.02)
     bench.relay.data = [STALL]
     task = asyncio.create_task(bench.send(WELCOME))
-    beat = await bench.beats.get()
+    while (await bench.beats.get()).message != "sending":
+        pass  # a slow machine beats in the phases before, too
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-
-    assert beat.message == "sending"
 
 
 async def test_a_mail_cancelled_while_it_goes_out_is_still_recorded(bench: MailBench) -> None:
@@ -300,7 +299,9 @@ async def test_a_worker_that_died_while_sending_leaves_a_named_unknown(bench: Ma
     with pytest.raises(asyncio.CancelledError):
         await task
 
-    assert (await bench.send(WELCOME, attempt=2)).delivery is Delivery.UNKNOWN
+    receipt = await bench.send(WELCOME, attempt=2)
+    assert receipt.delivery is Delivery.UNKNOWN
+    assert "submit it under another id" in receipt.note
 
 
 async def test_attachments_come_from_storage_and_keep_their_names(bench: MailBench) -> None:

@@ -177,6 +177,11 @@ HELD = job(JobState.HELD)
             "It completed at 2027-01-31 12:00:00 UTC.",
         ),
         (
+            {"job": job(JobState.COMPLETED, finished_at=NOW, result={"note": "not sent: no."})},
+            Reason.COMPLETED,
+            "It completed at 2027-01-31 12:00:00 UTC: not sent: no.",
+        ),
+        (
             {
                 "job": job(
                     JobState.FAILED, finished_at=NOW, error=FAILED, attempts=3, max_attempts=3

@@ -222,7 +222,8 @@ def _stuck(facts: Facts, error: JobFailure) -> Explanation:
 
 def _completed(facts: Facts) -> Explanation:
     job = facts.job
-    text = f"It completed at {at(job.finished_at)}."
+    note = str((job.result or {}).get("note") or "")
+    text = f"It completed at {at(job.finished_at)}{f': {sentence(note)}' if note else '.'}"
     return say(facts, Reason.COMPLETED, text, f"starter.py result {job.id}", since=job.finished_at)
 
 
