@@ -41,10 +41,11 @@ KNOWN: Final = frozenset(
         "interceptor.py:workflow_interceptor_class",  # runs when the workflow is loaded
         "mailings.py:_send_chunk",  # fifteen workers lost in one chunk
         "places.py:_ask",  # who hands out places ends in the moment it is asked
+        "places.py:_give_back",  # who handed out the place has gone
         "places.py:_hand_out",  # a job that asks again after five minutes
         "places.py:_look",  # a job that was terminated in its place: half a minute
         "places.py:_tell",  # a job that ended while it stood in the line
-        "places.py:place",  # five minutes in the line, and who handed out places terminated
+        "places.py:place",  # five minutes in the line
         "places.py:place_of",  # a job without a key
         "places.py:run",  # thousands of jobs with one key, and a look at who lives
     }
