@@ -133,6 +133,11 @@ HELD = job(JobState.HELD)
             "failed with Oops: it broke.",
         ),
         (
+            {"job": RUNNING, "place": "waiting for a place: 1 of 1 taken by import-a"},
+            Reason.WAITS_FOR_PLACE,
+            "It is waiting for a place: 1 of 1 taken by import-a.",
+        ),
+        (
             {"job": RUNNING, "waits_for": ("email-2", "email-3", "email-4", "email-5")},
             Reason.WAITS_FOR_JOBS,
             "It waits for 4 jobs that it started: email-2, email-3, email-4 and 1 more.",

@@ -20,6 +20,7 @@ from activities.places import PlaceActivities
 from adapters.database import Database, migrate
 from adapters.database.transfers import Imports
 from adapters.transfers import SourceFiles
+from jobs.client import JobClient
 from jobs.client.logs import logs
 from jobs.client.places import JobsOnServer
 from jobs.errors import PoisonJob
@@ -217,11 +218,12 @@ async def test_imports_into_one_table_load_their_rows_one_after_the_other(
             while not told:
                 told = await (await job.describe()).memo_value(MEMO_PLACE, "")
                 await asyncio.sleep(0.05)
+        explained = await JobClient(client).explain(unique)
         loaded_while_waiting = list(steps.loads)
         await first.signal("give_back", "import-other")
         await job.result()
 
-    assert told == "waiting for a place: 1 of 1 taken by import-other"
+    assert explained.text == "It is waiting for a place: 1 of 1 taken by import-other."
     assert (loaded_while_waiting, steps.loads) == ([], [1])
 
 

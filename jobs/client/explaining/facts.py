@@ -26,6 +26,7 @@ class Reason(StrEnum):
     ENDPOINT_WAITS = "endpoint_waits"
     ROUND_DUE = "round_due"
     WAITS_FOR_JOBS = "waits_for_jobs"
+    WAITS_FOR_PLACE = "waits_for_place"
     HELD = "held"
     PAUSED = "paused"
     STUCK = "stuck"
@@ -117,6 +118,8 @@ class Facts:
     """Until when it sleeps, and what for."""
     waits_for: tuple[str, ...] = ()
     """Open jobs that it started."""
+    place: str = ""
+    """Who has the places of which it wants one, in words."""
     before: JobFailure | None = None
     """How its last attempt failed that is over."""
 

@@ -17,6 +17,8 @@ from jobs.client.holding import asked_hold
 from jobs.client.queues import QueueStatus, queue_status
 from jobs.client.reading import instant
 from jobs.deliveries import DELIVERY
+from jobs.kinds import KINDS_BY_WORKFLOW
+from jobs.places import MEMO_PLACE
 from jobs.status import JobFailure, current_activity
 
 SCHEDULED: Final = PendingActivityState.PENDING_ACTIVITY_STATE_SCHEDULED
@@ -56,7 +58,12 @@ async def gather(client: Client, description: DescribeWorkflowExecutionResponse)
         else None,
         ended=_ended(events) if job.state.final else None,
         timer=None if job.state.final else await _timer(client, events),
-        waits_for=tuple(child.workflow_id for child in description.pending_children),
+        waits_for=tuple(
+            child.workflow_id
+            for child in description.pending_children
+            if child.workflow_type_name in KINDS_BY_WORKFLOW
+        ),
+        place=await reading.memo_value(client, info, MEMO_PLACE) or "",
         before=await _before(client, events, info.type.name),
     )
 

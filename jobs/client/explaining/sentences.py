@@ -150,6 +150,8 @@ def _endpoint_waits(facts: Facts, error: JobFailure, step: Step) -> Explanation:
 
 
 def _between_steps(facts: Facts) -> Explanation:
+    if facts.place:
+        return say(facts, Reason.WAITS_FOR_PLACE, sentence(f"It is {facts.place}"))
     if facts.timer is not None:
         until, summary = facts.timer
         before = f" The last attempt failed with {named(facts.before)}." if facts.before else ""
