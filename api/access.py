@@ -79,7 +79,7 @@ class Gate:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._keys = keys
-        self._tokens = tokens
+        self.tokens = tokens
         self._kept_s = kept_s
         self._clock = clock
         self._known: OrderedDict[str, tuple[float, ApiKey, str]] = OrderedDict()
@@ -108,10 +108,10 @@ class Gate:
         return _caller(found[0])
 
     async def _of_token(self, presented: str) -> Caller:
-        if self._tokens is None or presented.count(".") != 2:  # noqa: PLR2004 (a JWT's parts)
+        if self.tokens is None or presented.count(".") != 2:  # noqa: PLR2004 (a JWT's parts)
             raise no_valid_key()
         try:
-            claims = await self._tokens.verify(presented)
+            claims = await self.tokens.verify(presented)
         except TokenRefused as error:
             log.info("a token was refused", extra={"reason": str(error)})
             raise no_valid_key() from None

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final
 from urllib.parse import quote, urlencode, urlsplit
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
-from fastapi.responses import HTMLResponse, RedirectResponse
+from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse
 from starlette.datastructures import UploadFile
 
 from api.access import Caller
@@ -35,6 +35,8 @@ router = APIRouter(include_in_schema=False)
 
 STATIC: Final = FilePath(__file__).parent / "static"
 STATIC_TYPES: Final = {"page.css": "text/css", "page.js": "text/javascript"}
+FOR_SCRIPT: Final = ("/rows", "/events", "/explanation")
+"""Ends of paths that the script asks for, and not people."""
 ON_PAGE: Final = 25
 SHOWN_PICTURES: Final = frozenset({"JPEG", "PNG", "WEBP", "AVIF", "GIF"})
 DEFAULT_WIDTH: Final = 800
@@ -83,7 +85,7 @@ Someone = Annotated[Person, Depends(_person)]
 
 async def to_sign_in(request: Request, _: Exception) -> Response:
     """Send whoever is not signed in to the page where they can be."""
-    if request.method != "GET" or request.url.path.endswith(("/rows", "/events")):
+    if request.method != "GET" or request.url.path.endswith(FOR_SCRIPT):
         return Response(status_code=401)
     back = request.url.path + (f"?{request.url.query}" if request.url.query else "")
     return RedirectResponse(f"/sign-in?{urlencode({'then': back})}", 303)
@@ -265,10 +267,11 @@ def steps_of(lines: Sequence[LogLine]) -> list[Step]:
 
 @router.get("/jobs/{job_id}")
 async def job(request: Request, services: Open, person: Someone, job_id: JobId) -> Response:
-    """Show one job: where it is, its steps, its log, error and result."""
+    """Show one job: where it is and why, its steps, its log, error and result."""
     mine = services.jobs_of(person.caller)
     shown = await mine.status(job_id, with_input=True)
     lines = [line async for line in mine.logs(job_id)]
+    told = await mine.explain(job_id)
     files = [
         {**file, "url": await services.links.to(file["key"]), "picture": _is_picture(file)}
         for file in files_of(shown.result)
@@ -278,6 +281,7 @@ async def job(request: Request, services: Open, person: Someone, job_id: JobId) 
         "job.html",
         person,
         job=shown,
+        explanation=told.text,
         steps=steps_of(lines),
         lines=lines,
         files=files,
@@ -300,6 +304,13 @@ async def job_events(
     """Follow a job, for the script of its page."""
     await services.jobs_of(person.caller).status(job_id)
     return stream(services, job_id, last_event_id, admin=False)
+
+
+@router.get("/jobs/{job_id}/explanation")
+async def explanation(services: Open, person: Someone, job_id: JobId) -> Response:
+    """Say why a job is where it is, for the script that keeps its page fresh."""
+    told = await services.jobs_of(person.caller).explain(job_id)
+    return PlainTextResponse(told.text, headers={"Cache-Control": "no-store"})
 
 
 @router.post("/jobs/{job_id}/cancel")

@@ -1,7 +1,15 @@
-"""Bearer tokens of an identity provider, accepted beside keys: JWT, by settings."""
+"""Bearer tokens of an identity provider, accepted beside keys: JWT, by settings.
+
+The provider's keys are read when they are first needed, again when they are old, and when a token
+names one that is not among them, as after a rotation. While the provider is away the keys that are
+known go on being used; a token whose key is not known can't be judged then, and its bearer is told
+to come again.
+"""
 
 import asyncio
+import logging
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -9,11 +17,14 @@ from typing import Any, Final
 import jwt
 
 from jobs.access import OWNER_PATTERN, Scope
+from jobs.errors import TransientError
+
+log: Final = logging.getLogger(__name__)
 
 KEYS_KEPT_S: Final = 300
 """How long the provider's keys are used before they are read anew."""
 UNKNOWN_KEY_WAIT_S: Final = 10
-"""Shortest time between two readings, whatever key ids strangers name."""
+"""Shortest time between two readings, whatever key ids strangers name and however they end."""
 LEEWAY_S: Final = 30
 FETCH_TIMEOUT_S: Final = 5
 
@@ -30,6 +41,10 @@ class TokenRefused(Exception):
     """The token is not one of the provider's, not for us, or over."""
 
 
+class ProviderKeysMissing(TransientError):
+    """The provider's keys can't be read, so that a token can't be judged."""
+
+
 @dataclass(slots=True)
 class TokenVerifier:
     """Verifies tokens against the provider's published keys."""
@@ -41,8 +56,10 @@ class TokenVerifier:
     algorithms: list[str]
     owner_claim: str = "sub"
     scope_claim: str = "scope"
+    clock: Callable[[], float] = time.monotonic
     _keys: dict[str, jwt.PyJWK] = field(default_factory=dict)
     _read_at: float = float("-inf")
+    _tried_at: float = float("-inf")
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def verify(self, token: str) -> Claims:
@@ -50,6 +67,7 @@ class TokenVerifier:
 
         Raises:
             TokenRefused: anything is wrong with it; the caller is told no more than that.
+            ProviderKeysMissing: its key is not known, and the provider's can't be read.
         """
         try:
             head = jwt.get_unverified_header(token)
@@ -63,7 +81,7 @@ class TokenVerifier:
                 leeway=LEEWAY_S,
                 options={"require": ["exp", "iss", "aud", self.owner_claim]},
             )
-        except (jwt.PyJWTError, ValueError, OSError) as error:
+        except (jwt.PyJWTError, ValueError) as error:
             raise TokenRefused(type(error).__name__) from None
         return self._claims(claims)
 
@@ -79,13 +97,28 @@ class TokenVerifier:
 
     async def _key(self, key_id: str) -> jwt.PyJWK:
         async with self._lock:
-            age = time.monotonic() - self._read_at
-            if age > KEYS_KEPT_S or (key_id not in self._keys and age > UNKNOWN_KEY_WAIT_S):
-                self._keys = await asyncio.to_thread(self._read)
-                self._read_at = time.monotonic()
-        if key_id not in self._keys:
-            raise TokenRefused("kid")
-        return self._keys[key_id]
+            now = self.clock()
+            wanted = key_id not in self._keys or now - self._read_at > KEYS_KEPT_S
+            if wanted and now - self._tried_at > UNKNOWN_KEY_WAIT_S:
+                await self._refresh()
+        if key_id in self._keys:
+            return self._keys[key_id]
+        if self._read_at < self._tried_at:
+            msg = "the identity provider's keys can't be read"
+            raise ProviderKeysMissing(msg)
+        raise TokenRefused("kid")
+
+    async def _refresh(self) -> None:
+        self._tried_at = self.clock()
+        try:
+            self._keys = await asyncio.to_thread(self._read)
+        except (jwt.PyJWTError, ValueError, OSError) as error:
+            log.warning(
+                "the identity provider's keys can't be read",
+                extra={"reason": type(error).__name__, "known": len(self._keys)},
+            )
+        else:
+            self._read_at = self._tried_at
 
     def _read(self) -> dict[str, jwt.PyJWK]:
         if self.source.startswith("https:"):

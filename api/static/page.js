@@ -18,6 +18,13 @@ if (page) {
   const at = document.getElementById("at");
   const state = document.getElementById("state");
   const begun = state.dataset.run;
+  const why = document.getElementById("why");
+  const explain = async () => {
+    if (document.hidden) return;
+    const answer = await fetch(why.dataset.from);
+    if (answer.ok) why.textContent = await answer.text();
+  };
+  const explaining = setInterval(() => explain().catch(() => {}), 10000);
   const show = (progress) => {
     if (progress.percent !== null) bar.value = progress.percent;
     const amount = progress.total ? ` ${progress.done} of ${progress.total} ${progress.unit}` : "";
@@ -34,5 +41,8 @@ if (page) {
     // The server makes the rest of the page: buttons, steps, error, result.
     if (changed) setTimeout(() => location.reload(), 300);
   });
-  source.addEventListener("end", () => source.close());
+  source.addEventListener("end", () => {
+    source.close();
+    clearInterval(explaining);
+  });
 }

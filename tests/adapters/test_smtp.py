@@ -1,17 +1,11 @@
 """SMTP against a real relay on loopback: each answer has its meaning, each connection its end."""
 
 import asyncio
-import ssl
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from adapters.smtp import Relay, Security, SmtpMailer
 from jobs.emails import (
@@ -28,6 +22,7 @@ from jobs.emails import (
     EmailTooLarge,
 )
 from jobs.errors import JobError
+from tests.authority import make_authority
 from tests.mail_relay import DROP, KEEP_AND_DROP, STALL, ScriptedRelay, mail_relay
 
 MESSAGE = b"Subject: Hello\r\n\r\nHello\r\n"
@@ -257,50 +252,6 @@ async def test_a_message_above_the_announced_size_is_too_large() -> None:
         with pytest.raises(EmailTooLarge):
             await client.send("ada@example.com", MESSAGE + b"x" * 2000, nothing)
         await client.close()
-
-
-def make_authority(folder: Path) -> tuple[Path, ssl.SSLContext]:
-    """Return the certificate of a new authority, and a server's side with one that it signed."""
-    now = datetime.now(UTC)
-
-    def certificate(
-        name: str, key: ec.EllipticCurvePrivateKey, issuer: str, signer: ec.EllipticCurvePrivateKey
-    ) -> x509.Certificate:
-        names = [
-            x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)]) for text in (name, issuer)
-        ]
-        authority = x509.BasicConstraints(ca=name == issuer, path_length=None)
-        return (
-            x509.CertificateBuilder()
-            .subject_name(names[0])
-            .issuer_name(names[1])
-            .public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - timedelta(hours=1))
-            .not_valid_after(now + timedelta(days=1))
-            .add_extension(authority, critical=True)
-            .add_extension(
-                x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]),
-                critical=False,
-            )
-            .sign(signer, hashes.SHA256())
-        )
-
-    authority_key, server_key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
-    authority = certificate("Test CA", authority_key, "Test CA", authority_key)
-    server = certificate("relay", server_key, "Test CA", authority_key)
-    pem = serialization.Encoding.PEM
-    authority_file, chain = folder / "ca.pem", folder / "server.pem"
-    authority_file.write_bytes(authority.public_bytes(pem))
-    chain.write_bytes(
-        server_key.private_bytes(
-            pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-        + server.public_bytes(pem)
-    )
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(chain)
-    return authority_file, context
 
 
 @pytest.mark.parametrize(("scheme", "where"), [("smtp", "starttls"), ("smtps", "implicit")])

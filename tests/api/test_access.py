@@ -1,5 +1,6 @@
 """Keys, owners, scopes: who is let in, and what they can't see."""
 
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -10,6 +11,10 @@ from api.problems import ApiError
 from jobs.access import Scope, key_id_of
 from tests.api.conftest import Api
 from tests.api.test_jobs import NOTE
+from tests.end_to_end.installation import ROOT
+
+ROUTE = re.compile(r"^\| `([A-Z]+) (\S+)` \| ([a-z ]+) \|", re.MULTILINE)
+"""A row of the table of routes in ``docs/api.md``."""
 
 OPEN_PATHS = ("/healthz", "/readyz", "/metrics", "/openapi.json", "/docs", "/v1/files/",
               "/v1/hooks/", "/v1/unsubscribe/")  # fmt: skip
@@ -82,10 +87,21 @@ async def test_a_key_for_reading_changes_nothing(api: Api) -> None:
         assert (await http.get("/v1/jobs")).status_code == 200
 
 
-async def test_operators_routes_need_the_admin_scope(api: Api) -> None:
-    async with api.as_owner("ada") as http, api.as_owner("root", Scope.ADMIN) as admin:
-        assert (await http.get("/v1/schedules")).status_code == 403
-        assert (await admin.get("/v1/schedules")).status_code == 200
+async def test_the_page_tells_every_route_and_what_it_needs(api: Api) -> None:
+    async with (
+        api.client() as nobody,
+        api.as_owner("ada", Scope.READ) as reader,
+        api.as_owner("ada") as writer,
+    ):
+        document = (await nobody.get("/openapi.json")).json()
+        told = ROUTE.findall((ROOT / "docs" / "api.md").read_text())
+        routes = [(method.upper(), path) for path, of in document["paths"].items() for method in of]
+        assert [(method, path) for method, path, _ in told] == routes
+        lacking = {"no key": None, "read": nobody, "write": reader, "admin": writer}
+        for method, path, needed in told:
+            if (http := lacking[needed]) is not None:
+                answer = await http.request(method, path, json={})
+                assert answer.status_code == (401 if http is nobody else 403), (method, path)
 
 
 async def test_a_revoked_key_opens_nothing_and_the_key_is_not_kept(api: Api) -> None:

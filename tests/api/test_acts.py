@@ -1,5 +1,6 @@
 """Acts on jobs over HTTP, and by the buttons of the page."""
 
+import html
 import re
 
 import httpx
@@ -13,9 +14,9 @@ from jobs.client import redriving
 from jobs.client.redriver import Redriver
 from tests.api.conftest import Api
 from tests.api.test_jobs import NOTE, eventually, until
-from tests.conftest import RUNNER
 from tests.jobs.conftest import StartWorker
 from workflows.redrives import RedriveWorkflow
+from workflows.sandbox import RUNNER
 
 REFUSED = {"kind": "note", "input": {"text": "x", "behave": "refuse"}}
 
@@ -127,7 +128,12 @@ async def test_the_page_offers_what_can_be_done_with_a_job(
         await until(http, job, "failed")
         async with api.client() as page:
             await page.post("/sign-in", data={"key": key})
-            assert buttons(await page.get(f"/jobs/{job}")) == ["retry"]
+            shown = await page.get(f"/jobs/{job}")
+            assert buttons(shown) == ["retry"]
+            told = (await http.get(f"/v1/jobs/{job}/explanation")).json()["text"]
+            assert told.startswith("It failed at ")
+            assert told in html.unescape(shown.text)
+            assert (await page.get(f"/jobs/{job}/explanation")).text == told
             forged = await page.post(f"/jobs/{job}/retry", data={"csrf": "x"})
             assert forged.status_code == 403
             working.steps.mended = True

@@ -14,8 +14,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from api.links import FileLinks
 from api.problems import ApiError
 from api.tokens import TokenRefused, TokenVerifier
-from jobs.access import Scope
+from jobs.access import INTERNAL_KINDS, Scope
 from jobs.client import JobClient, connect
+from jobs.kinds import ALL
 from jobs.signatures import standard
 from jobs.signatures.standard import SignatureAlgorithm
 from jobs.webhooks.sources import WebhookSource
@@ -174,6 +175,6 @@ async def test_the_description_and_metrics_are_served(api: Api) -> None:
         assert document["openapi"].startswith("3.1")
         operation = document["paths"]["/v1/jobs"]["post"]
         examples = operation["requestBody"]["content"]["application/json"]["examples"]
-        assert {"email", "image", "report"} <= set(examples)
+        assert set(examples) == {kind.name for kind in ALL} - INTERNAL_KINDS
         assert "/v1/jobs" in (await http.get("/docs")).text
         assert "conveyor_http_requests_total" in (await http.get("/metrics")).text

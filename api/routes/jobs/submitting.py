@@ -23,7 +23,7 @@ from api.answers import (
 )
 from api.problems import ApiError, FieldProblem, ProblemDetails, documented
 from api.services import Open, Services
-from jobs.access import owned_key
+from jobs.access import INTERNAL_KINDS, owned_key
 from jobs.client import Submission
 from jobs.client.submission import PATIENCE
 from jobs.errors import (
@@ -50,6 +50,7 @@ EXAMPLES: Final = {
         "value": {"kind": kind.name, "input": dict(kind.example)},
     }
     for kind in ALL
+    if kind.name not in INTERNAL_KINDS
 }
 
 JOB: Final[Mapping[int | str, dict[str, Any]]] = {
