@@ -1,6 +1,6 @@
 """Run the steps of jobs: ``python worker.py``.
 
-The only module that joins workflows, activities and adapters.
+The door: options, opening, the run until a signal. What it runs is joined in ``wiring.py``.
 """
 
 import os
@@ -19,107 +19,41 @@ if __name__ == "__main__":  # before the imports, which take a second
     signal.signal(signal.SIGINT, _leave_early)
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from datetime import timedelta
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import typer
 from temporalio.client import Client
 from temporalio.worker import Interceptor, Worker
-from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 import settings as environment
-from activities import handlers
-from activities.alerts import AlertActivities
-from activities.batches import BatchActivities
-from activities.deliveries import DeliveryActivities
-from activities.emails import EmailActivities
-from activities.events import EventActivities
-from activities.exports import ExportActivities
-from activities.failures import FailureActivities
-from activities.handlers.registry import Handlers
-from activities.handlers.tools import Tools
-from activities.images import ImageActivities
-from activities.imports import ImportActivities
 from activities.interceptor import StepInterceptor
-from activities.mailings import MailingActivities
 from activities.measuring import StepMetrics
-from activities.places import PlaceActivities
-from activities.queues import QueueActivities
-from activities.redrives import RedriveActivities
-from activities.reports import ReportActivities
-from activities.schedules import ScheduleActivities
-from activities.webhooks import WebhookActivities
 from adapters import telemetry
 from adapters.codec import open_codec
-from adapters.database.batches import BatchLedger
-from adapters.database.emails import EmailLedger
-from adapters.database.images import Images
-from adapters.database.mailings import MailingLedger, Recipients
-from adapters.database.password_resets import PasswordResets
-from adapters.database.reports import ReportSource
-from adapters.database.transfers import Exports, Imports
-from adapters.database.users import Users
-from adapters.database.webhooks.deliveries import DeliveryLog
-from adapters.database.webhooks.effects import OrderBook, PushLog
-from adapters.database.webhooks.events import Events
-from adapters.database.webhooks.inbound import InboundEvents
-from adapters.reports.renderer import ReportRenderer
 from adapters.tracing import open_tracing
-from adapters.transfers import SourceFiles, open_writer
 from cli import serving
 from cli.exits import run_to_exit
 from cli.measuring import begin_at_zero, measure_queues
 from cli.output import say
 from cli.serving import Options
 from cli.temporal_server import temporal_server
-from equipment import Adapters, open_adapters, pruning_over
+from equipment import Adapters, open_adapters
 from jobs._version import __version__
-from jobs.base import JobKind, Queue
-from jobs.batches import BATCH
-from jobs.client import JobClient, connect, reading
-from jobs.client.holding import count_held
-from jobs.client.limits import QueueKeeper, apply_rates
-from jobs.client.places import JobsOnServer
+from jobs.base import Queue
+from jobs.client import connect
+from jobs.client.limits import apply_rates
 from jobs.client.pruning import ensure_prune
 from jobs.client.queues import queue_statuses
-from jobs.client.redriver import Redriver
 from jobs.client.webhooks import ensure_sweep
-from jobs.deliveries import DELIVERY
-from jobs.emails import EMAIL
-from jobs.events import EVENT
-from jobs.exports import EXPORT
-from jobs.holds import AlertRecipients
-from jobs.images import IMAGE
-from jobs.imports import IMPORT
-from jobs.mailings import MAILING
-from jobs.reminders import REMINDER
-from jobs.reports import REPORT
-from jobs.schedules.client import ScheduleClient
-from jobs.webhooks import WEBHOOK
 from opening import secret_key
 from settings import Settings
-from workflows.alerts import AlertOfHoldWorkflow
-from workflows.batches import RunBatchWorkflow
-from workflows.deliveries import DeliverWebhookWorkflow
-from workflows.emails import SendEmailWorkflow
-from workflows.events import PublishEventWorkflow
-from workflows.exports import ExportDataWorkflow
-from workflows.images import ProcessImageWorkflow
-from workflows.imports import ImportDataWorkflow
+from wiring import work_of_queues
 from workflows.interceptor import FinalFailureInterceptor
-from workflows.mailings import SendMailingWorkflow
 from workflows.measuring import JobMetrics
-from workflows.places import KeepPlacesWorkflow
-from workflows.pruning import PruneWorkflow
-from workflows.queues import EndPauseWorkflow
-from workflows.redrives import RedriveWorkflow
-from workflows.reminders import SendReminderWorkflow
-from workflows.reports import DailyReportsWorkflow, GenerateReportWorkflow
-from workflows.schedules import RaiseAlertWorkflow, WatchSchedulesWorkflow
-from workflows.webhooks import ProcessWebhookWorkflow, SweepWebhooksWorkflow
+from workflows.sandbox import RUNNER
 
 STICKY_TIMEOUT: Final = timedelta(seconds=3)
 """How long a killed worker's workflows wait for it before another takes them."""
@@ -136,162 +70,10 @@ DEFAULT_SLOTS: Final[Mapping[Queue, int]] = {
 }
 
 
-SYSTEM_WORKFLOWS: Final[Mapping[Queue, Sequence[type]]] = {
-    Queue.WEBHOOKS: (SweepWebhooksWorkflow,),
-    Queue.REPORTS: (DailyReportsWorkflow, WatchSchedulesWorkflow, RaiseAlertWorkflow),
-    Queue.BATCHES: (RedriveWorkflow, PruneWorkflow),
-}
-"""Workflows that no one submits."""
-
-
-@dataclass(frozen=True, slots=True)
-class Wiring:
-    """One kind: its truth, its workflow, and its steps over open adapters."""
-
-    kind: JobKind[Any, Any]
-    workflow: type
-    activities: Sequence[Callable[..., object]]
-
-
-def wire(adapters: Adapters, client: Client) -> Sequence[Wiring]:
-    """Join every kind to its workflow and its steps."""
-    emails = email_steps(adapters)
-    return (
-        *wire_emails(adapters, emails),
-        *wire_images(adapters),
-        *wire_webhooks(adapters),
-        *wire_reports(adapters),
-        *wire_transfers(adapters),
-        wire_batches(adapters, client, emails),
-    )
-
-
-def email_steps(adapters: Adapters) -> EmailActivities:
-    """Return the steps of mails, which batches of mails do too."""
-    return EmailActivities(
-        mailer=adapters.mailer,
-        composer=adapters.composer,
-        ledger=EmailLedger(adapters.database),
-        resets=PasswordResets(adapters.database),
-        users=Users(adapters.database),
-        files=adapters.storage,
-        tokens=adapters.mail_tokens,
-        public_url=adapters.settings.public_url,
-    )
-
-
-def wire_emails(adapters: Adapters, emails: EmailActivities) -> Sequence[Wiring]:
-    """Join the kinds that send mail."""
-    mailings = MailingActivities(
-        mailer=adapters.mailer,
-        composer=adapters.composer,
-        ledger=MailingLedger(adapters.database),
-        directory=Recipients(adapters.database),
-        files=adapters.storage,
-        tokens=adapters.mail_tokens,
-    )
-    return (
-        Wiring(EMAIL, SendEmailWorkflow, emails.all()),
-        Wiring(REMINDER, SendReminderWorkflow, ()),
-        Wiring(MAILING, SendMailingWorkflow, mailings.all()),
-    )
-
-
-def wire_images(adapters: Adapters) -> Sequence[Wiring]:
-    """Join the kind that processes pictures."""
-    images = ImageActivities(
-        storage=adapters.storage,
-        engine=adapters.image_pool,
-        scratch=adapters.scratch,
-        catalog=Images(adapters.database),
-        max_bytes=adapters.settings.image_max_bytes,
-        remote_storage=adapters.settings.storage.startswith("s3:"),
-    )
-    return (Wiring(IMAGE, ProcessImageWorkflow, images.all()),)
-
-
-def wire_webhooks(adapters: Adapters) -> Sequence[Wiring]:
-    """Join the kinds that bring events out and in."""
-    database = adapters.database
-    published = Events(database)
-    deliveries = DeliveryActivities(
-        log=DeliveryLog(database, adapters.webhook_secrets), sender=adapters.webhook_sender
-    )
-    events = EventActivities(
-        log=published, files=adapters.storage, public_url=adapters.settings.public_url
-    )
-    webhooks = WebhookActivities(
-        store=InboundEvents(database),
-        published=published,
-        bodies=adapters.storage,
-        handlers=Handlers(handlers.ALL),
-        tools=Tools(pushes=PushLog(database), orders=OrderBook(database)),
-    )
-    return (
-        Wiring(EVENT, PublishEventWorkflow, events.all()),
-        Wiring(DELIVERY, DeliverWebhookWorkflow, deliveries.all()),
-        Wiring(WEBHOOK, ProcessWebhookWorkflow, webhooks.all()),
-    )
-
-
-def wire_reports(adapters: Adapters) -> Sequence[Wiring]:
-    """Join the kind that makes reports."""
-    reports = ReportActivities(
-        source=ReportSource(adapters.database),
-        renderer=ReportRenderer(adapters.settings.product_name),
-        files=adapters.storage,
-        time_zone=adapters.settings.time_zone,
-    )
-    return (Wiring(REPORT, GenerateReportWorkflow, reports.all()),)
-
-
-def wire_transfers(adapters: Adapters) -> Sequence[Wiring]:
-    """Join the kinds that bring rows in and out."""
-    imports = ImportActivities(adapters.storage, SourceFiles(), Imports(adapters.database))
-    exports = ExportActivities(adapters.storage, Exports(adapters.database), open_writer)
-    return (
-        Wiring(IMPORT, ImportDataWorkflow, imports.all()),
-        Wiring(EXPORT, ExportDataWorkflow, exports.all()),
-    )
-
-
-def wire_batches(adapters: Adapters, client: Client, emails: EmailActivities) -> Wiring:
-    """Join the kind whose items are jobs of others, and name what does items in chunks."""
-    batches = BatchActivities(
-        ledger=BatchLedger(adapters.database),
-        files=adapters.storage,
-        jobs=JobClient(client),
-        performers={EMAIL.name: emails.perform},
-    )
-    return Wiring(BATCH, RunBatchWorkflow, batches.all())
-
-
 def slots_of(settings: Settings, options: Options) -> Mapping[Queue, int]:
     """Return how many steps of each queue run at once; the command line wins."""
     chosen = {**settings.slots, **options.slots}
     return {queue: chosen.get(queue, DEFAULT_SLOTS[queue]) for queue in Queue}
-
-
-@dataclass(frozen=True, slots=True)
-class JobHistory:
-    """Reads attempts for reports of final failures."""
-
-    client: Client
-
-    async def attempts(self, job_id: str, run_id: str) -> int:
-        """Return the attempts of the job's last step."""
-        return await reading.last_attempt(self.client, job_id, run_id)
-
-
-@dataclass(frozen=True, slots=True)
-class HeldJobs:
-    """Counts held jobs for alerts."""
-
-    client: Client
-
-    async def count(self, error: str) -> int:
-        """Return how many jobs are held by errors of that type."""
-        return await count_held(self.client, error)
 
 
 def build_workers(
@@ -301,49 +83,15 @@ def build_workers(
     slots: Mapping[Queue, int],
     interceptors: Sequence[Interceptor],
 ) -> list[Worker]:
-    """Return a worker for each queue that has a kind or a system workflow."""
-    failures = FailureActivities(adapters.reporters, JobHistory(client))
-    recipients = AlertRecipients(to=tuple(adapters.settings.alerts_to))
-    alerts = AlertActivities(HeldJobs(client), recipients)
-    queues = QueueActivities(QueueKeeper(client))
-    places = PlaceActivities(JobsOnServer(client))
-    wiring = wire(adapters, client)
-    system_steps = {
-        Queue.REPORTS: ScheduleActivities(ScheduleClient(client)).all(),
-        Queue.BATCHES: (
-            *RedriveActivities(Redriver(client), adapters.storage).all(),
-            *pruning_over(adapters.database, adapters.storage, client).all(),
-        ),
-    }
+    """Return a worker for each of the queues that has work."""
+    work = work_of_queues(adapters, client)
     return [
         Worker(
             client,
             task_queue=queue,
-            workflows=[
-                *(wired.workflow for wired in wiring if wired.kind.queue is queue),
-                *SYSTEM_WORKFLOWS.get(queue, ()),
-                AlertOfHoldWorkflow,
-                EndPauseWorkflow,
-                KeepPlacesWorkflow,
-            ],
-            activities=[
-                *failures.all(),
-                *alerts.all(),
-                *queues.all(),
-                *places.all(),
-                *(
-                    step
-                    for wired in wiring
-                    if wired.kind.queue is queue
-                    for step in wired.activities
-                ),
-                *system_steps.get(queue, ()),
-            ],
-            workflow_runner=SandboxedWorkflowRunner(
-                restrictions=SandboxRestrictions.default.with_passthrough_modules(
-                    "jobs", "activities", "workflows.base"
-                )
-            ),
+            workflows=work[queue].workflows,
+            activities=work[queue].activities,
+            workflow_runner=RUNNER,
             interceptors=interceptors,
             max_concurrent_activities=slots[queue],
             disable_eager_activity_execution=True,  # an eager step passes by limits and pauses
@@ -354,7 +102,7 @@ def build_workers(
             deployment_config=serving.deployment(options, queue),
         )
         for queue in options.queues
-        if queue in SYSTEM_WORKFLOWS or any(wired.kind.queue is queue for wired in wiring)
+        if queue in work
     ]
 
 

@@ -1,4 +1,4 @@
-"""The list of job kinds. A new kind is one line here and one in ``worker.wire``."""
+"""The list of job kinds. A new kind is one line here and one in ``wiring.wire``."""
 
 from collections.abc import Mapping
 from typing import Any, Final

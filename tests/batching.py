@@ -22,10 +22,11 @@ from jobs.batches import BATCH
 from jobs.client import JobClient, Submission
 from jobs.failures import FinalFailure
 from jobs.status import JobStatus
-from tests.conftest import HEARTBEAT_INTERVAL, RUNNER
+from tests.conftest import HEARTBEAT_INTERVAL
 from tests.workflows.parcels import PARCEL, Parcels, SendParcelWorkflow
 from workflows.batches import RunBatchWorkflow
 from workflows.interceptor import FinalFailureInterceptor
+from workflows.sandbox import RUNNER
 
 
 class Unheard:

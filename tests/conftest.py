@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 from temporalio.client import Client
 from temporalio.testing import WorkflowEnvironment
-from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from adapters import devserver
 from jobs import attributes
@@ -32,14 +31,6 @@ SERVER_OPTIONS = [
 
 HEARTBEAT_INTERVAL = timedelta(milliseconds=100)
 """How often progress reaches the server in tests."""
-
-RUNNER = SandboxedWorkflowRunner(
-    restrictions=SandboxRestrictions.default.with_passthrough_modules(
-        "jobs", "activities", "workflows.base"
-    )
-)
-"""The sandbox as ``worker.py`` sets it up."""
-
 
 SLOW_RINGS = {"adapters", "api", "deploy", "end_to_end", "faults", "workflows"}
 """Rings that start servers and processes; `make test-fast` leaves them out."""

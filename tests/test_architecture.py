@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from temporalio.workflow import ActivityConfig
 
-import worker
 from jobs import kinds
 from jobs.base import NEVER_RETRIED, JobKind
 from tests.wiring import wire_everything
+from wiring import Wiring
 
 ROOT = Path(__file__).parent.parent
 SIDE_EFFECTS = {
@@ -31,12 +31,17 @@ SIDE_EFFECTS = {
     "typst",
     "xlsxwriter",
 }
-OUTSIDE_THE_SANDBOX = {"__init__", "interceptor", "measuring"}
+OUTSIDE_THE_SANDBOX = {"__init__", "interceptor", "measuring", "sandbox"}
 WORKFLOW_MODULES = sorted(
     f"workflows.{path.stem}"
     for path in (ROOT / "workflows").glob("*.py")
     if path.stem not in OUTSIDE_THE_SANDBOX
 )
+PRODUCT = [
+    path
+    for path in (*ROOT.glob("*.py"), *ROOT.glob("[a-z]*/**/*.py"))
+    if path.relative_to(ROOT).parts[0] not in {"tests", "bench", "examples"}
+]
 STEPS = [(kind, name, options) for kind in kinds.ALL for name, options in kind.steps.items()]
 
 
@@ -46,7 +51,7 @@ def test_kinds_and_wiring_name_the_same_kinds() -> None:
 
 
 @pytest.mark.parametrize("wiring", wire_everything(), ids=lambda wiring: wiring.kind.name)
-def test_a_workflow_carries_the_name_that_its_kind_gives_it(wiring: worker.Wiring) -> None:
+def test_a_workflow_carries_the_name_that_its_kind_gives_it(wiring: Wiring) -> None:
     definition = vars(wiring.workflow)["__temporal_workflow_definition"]
     assert definition.name == wiring.kind.workflow
     run = inspect.signature(definition.run_fn)
@@ -88,18 +93,48 @@ def test_a_workflow_brings_no_library_with_side_effects(module: str) -> None:
 
 
 def test_nothing_imports_a_door() -> None:
-    doors = {"worker", "starter"}
-    for path in ROOT.glob("[a-z]*/**/*.py"):
-        if path.parts[len(ROOT.parts)] in {"tests", "bench", "examples"}:
-            continue
-        imported = {name for node in ast.walk(ast.parse(path.read_text())) for name in _names(node)}
-        assert doors.isdisjoint(imported), path
+    assert importers({"worker", "starter"}) == set()
+
+
+def test_one_module_joins_workflows_to_the_rest() -> None:
+    assert importers(set(WORKFLOW_MODULES)) == {"wiring.py"}
+
+
+def test_one_module_joins_steps_to_the_adapters() -> None:
+    steps = {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+        for path in (ROOT / "activities").rglob("*.py")
+    }
+    around_every_step = {"activities", "activities.interceptor", "activities.measuring"}
+    both = importers(steps - around_every_step) & importers({"adapters"})
+    assert both == {"wiring.py", "equipment.py"}  # the latter for a dry run of pruning
+
+
+def importers(modules: set[str]) -> set[str]:
+    """Return the files of the product, outside those modules' own room, that import from any."""
+    rooms = {module.partition(".")[0] for module in modules}
+    return {
+        path.relative_to(ROOT).as_posix()
+        for path in PRODUCT
+        if path.parts[len(ROOT.parts)] not in rooms
+        and any(_within(name, modules) for name in _imported(path))
+    }
+
+
+def _within(name: str, modules: set[str]) -> bool:
+    return any(name == module or name.startswith(f"{module}.") for module in modules)
+
+
+def _imported(path: Path) -> list[str]:
+    return [name for node in ast.walk(ast.parse(path.read_text())) for name in _names(node)]
 
 
 def _names(node: ast.AST) -> list[str]:
     if isinstance(node, ast.Import):
         return [alias.name for alias in node.names]
-    return [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+    if isinstance(node, ast.ImportFrom):
+        return [f"{node.module}.{alias.name}" for alias in node.names]
+    return []
 
 
 @pytest.mark.parametrize("kind", kinds.ALL, ids=lambda kind: kind.name)

@@ -38,9 +38,9 @@ from jobs.signatures import standard
 from jobs.signatures.standard import SignatureAlgorithm
 from jobs.webhooks.door import InboundDoor
 from jobs.webhooks.sources import WebhookSource
-from tests.conftest import RUNNER
 from workflows.deliveries import DeliverWebhookWorkflow
 from workflows.events import PublishEventWorkflow
+from workflows.sandbox import RUNNER
 from workflows.webhooks import ProcessWebhookWorkflow, SweepWebhooksWorkflow
 
 OWNER = "acme"

@@ -8,20 +8,20 @@ from pathlib import Path
 
 from temporalio.client import Client
 
-import worker
 from equipment import open_adapters
 from settings import Settings
+from wiring import Wiring, wire
 
 
 @cache
-def wire_everything() -> Sequence[worker.Wiring]:
-    """Return what a worker would run, in the order of ``worker.wire``."""
+def wire_everything() -> Sequence[Wiring]:
+    """Return what a worker would run, in the order of ``wiring.wire``."""
 
-    async def opened() -> Sequence[worker.Wiring]:
+    async def opened() -> Sequence[Wiring]:
         with tempfile.TemporaryDirectory() as folder:
             settings = Settings(data_dir=Path(folder))
             async with open_adapters(settings) as adapters:
                 client = await Client.connect("127.0.0.1:1", lazy=True)
-                return worker.wire(adapters, client)
+                return wire(adapters, client)
 
     return asyncio.run(opened())

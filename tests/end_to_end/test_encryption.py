@@ -24,10 +24,11 @@ from jobs.failures import FinalFailure
 from jobs.schedules.client import ScheduleClient
 from jobs.schedules.definitions import parse_schedules
 from jobs.status import JobStatus
-from tests.conftest import HEARTBEAT_INTERVAL, RUNNER
+from tests.conftest import HEARTBEAT_INTERVAL
 from tests.end_to_end.confidences import CONFIDENCE, ConfidenceSteps, KeepConfidenceWorkflow
 from tests.end_to_end.installation import Installation
 from workflows.interceptor import FinalFailureInterceptor
+from workflows.sandbox import RUNNER
 
 PLACES = ("input", "summary", "heartbeat", "delay", "details", "failure", "result", "reason")
 

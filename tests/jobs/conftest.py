@@ -15,9 +15,10 @@ from jobs import kinds
 from jobs.base import JobKind, Queue
 from jobs.client import JobClient, reading
 from jobs.failures import FinalFailure
-from tests.conftest import HEARTBEAT_INTERVAL, RUNNER
+from tests.conftest import HEARTBEAT_INTERVAL
 from tests.jobs.notes import NOTE, FileNoteWorkflow, NoteSteps
 from workflows.interceptor import FinalFailureInterceptor
+from workflows.sandbox import RUNNER
 
 
 @dataclass

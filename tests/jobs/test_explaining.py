@@ -18,11 +18,11 @@ from jobs.client.explaining import Reason
 from jobs.client.limits import pause, resume, set_rate
 from jobs.errors import JobNotFoundError
 from jobs.status import JobState
-from tests.conftest import RUNNER
 from tests.jobs.broken_notes import BrokenNoteWorkflow
 from tests.jobs.conftest import StartWorker
 from tests.jobs.notes import FileNoteWorkflow
 from tests.jobs.test_client import until
+from workflows.sandbox import RUNNER
 
 WELL = {"text": "x"}
 

@@ -16,9 +16,9 @@ from temporalio.worker import Worker
 from jobs.base import JobKind
 from jobs.client import JobClient, Submission
 from jobs.client.limits import pause, resume
-from tests.conftest import RUNNER
 from tests.jobs.notes import Filed, FileNoteWorkflow, Note
 from tests.jobs.queues import steps_waiting
+from workflows.sandbox import RUNNER
 
 PATIENCE = timedelta(minutes=2)
 

@@ -27,10 +27,10 @@ from jobs.limits import (
     write_reason,
 )
 from jobs.status import JobState
-from tests.conftest import RUNNER
 from tests.jobs.conftest import StartWorker
 from tests.jobs.queues import waiting
 from workflows.queues import EndPauseWorkflow
+from workflows.sandbox import RUNNER
 
 
 @asynccontextmanager

@@ -23,9 +23,9 @@ from jobs.base import JobKind, Retention
 from jobs.client import JobClient, Submission, reading
 from jobs.client.pruning import Pruner, ensure_prune
 from jobs.pruning import PRUNE_WORKFLOW, Forgotten, Pruned
-from tests.conftest import RUNNER
 from tests.jobs.conftest import StartWorker
 from workflows.pruning import PruneWorkflow
+from workflows.sandbox import RUNNER
 
 NEVER = timedelta(days=3650)
 AT_ONCE = timedelta(0)

@@ -17,9 +17,9 @@ from jobs.client.redriver import Redriver
 from jobs.errors import InvalidInputError, JobNotFoundError, ServerUnreachableError
 from jobs.redrives import FailedRun, FailedRuns, JobOutcome, Outcome, RedriveFilter
 from jobs.status import JobState, JobStatus
-from tests.conftest import RUNNER
 from tests.jobs.conftest import StartWorker
 from workflows.redrives import RedriveWorkflow
+from workflows.sandbox import RUNNER
 
 PATIENCE_S = 60
 

@@ -5,9 +5,9 @@ from temporalio.worker import Worker
 
 from jobs.client import JobClient, reading, retrying
 from jobs.status import JobState
-from tests.conftest import RUNNER
 from tests.jobs.couriers import CourierWorkflow
 from tests.jobs.notes import FileNoteWorkflow, Note, NoteSteps
+from workflows.sandbox import RUNNER
 
 
 async def test_only_the_jobs_that_failed_are_done_again(client: Client, unique: str) -> None:

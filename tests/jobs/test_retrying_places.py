@@ -7,10 +7,10 @@ from activities.places import PlaceActivities
 from jobs.client import JobClient, reading, retrying
 from jobs.client.places import JobsOnServer
 from jobs.status import JobState
-from tests.conftest import RUNNER
 from tests.jobs.notes import Note, NoteSteps
 from tests.jobs.placed import FileInPlaceWorkflow
 from workflows.places import KeepPlacesWorkflow
+from workflows.sandbox import RUNNER
 
 
 async def test_a_retried_job_takes_its_place_again_and_keeps_what_was_before(

@@ -39,10 +39,10 @@ from jobs.client.webhooks import EndpointDesk
 from jobs.status import JobState, JobStatus
 from opening import open_endpoint_desk
 from settings import Settings
-from tests.conftest import RUNNER
 from tests.mail_relay import ScriptedRelay, mail_relay
 from tests.replay.replaying import WORKFLOWS
 from workflows.interceptor import FinalFailureInterceptor
+from workflows.sandbox import RUNNER
 
 LOOKS: Final = timedelta(seconds=0.05)
 NO_GRACE: Final = timedelta(0)

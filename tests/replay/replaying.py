@@ -6,18 +6,18 @@ from typing import Final
 
 from temporalio.worker import Replayer
 
-import worker
+import wiring
 from jobs.converter import DATA_CONVERTER
-from tests.conftest import RUNNER
 from tests.replay import histories
 from workflows.interceptor import FinalFailureInterceptor
+from workflows.sandbox import RUNNER
 
 WORKFLOWS: Final[Sequence[type]] = [
     each
-    for each in vars(worker).values()
+    for each in vars(wiring).values()
     if isinstance(each, type) and "__temporal_workflow_definition" in vars(each)
 ]
-"""Every workflow that ``worker.py`` imports, which are those that it runs."""
+"""Every workflow that ``wiring.py`` imports, which are those that a worker runs."""
 WHAT_TO_DO: Final = """\
 A job that {release} began could not go on with this code: it would stop with that error until it
 is undone. Keep the old way for old jobs with `workflow.patched("...")` around what changed; or give

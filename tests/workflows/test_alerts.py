@@ -15,11 +15,11 @@ from jobs.attributes import JOB_STATE
 from jobs.base import Queue
 from jobs.client.holding import end_alert
 from jobs.holds import AlertRecipients, HoldCause, alert_id
-from tests.conftest import RUNNER
 from tests.workflows.one_step import Note, NotesWorkflow, Steps
 from tests.workflows.test_schedules import PostboxWorkflow
 from workflows.alerts import AlertOfHoldWorkflow, hold_mail
 from workflows.base import JobWorkflow
+from workflows.sandbox import RUNNER
 
 NOON = datetime(2027, 1, 31, 12, tzinfo=UTC)
 

@@ -6,9 +6,9 @@ from temporalio.exceptions import ActivityError, ApplicationError, CancelledErro
 from temporalio.worker import Worker
 
 from jobs.attributes import JOB_ERROR, JOB_STATE
-from tests.conftest import RUNNER
 from tests.workflows.one_step import Note, NotesWorkflow, Steps, TwoNotesWorkflow, TwoRunsWorkflow
 from workflows.base import LONGEST_APART, JobWorkflow
+from workflows.sandbox import RUNNER
 
 
 def worker(client: Client, unique: str, steps: Steps) -> Worker:

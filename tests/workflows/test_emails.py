@@ -21,8 +21,8 @@ from jobs.emails import (
     EmailRelayMisconfigured,
     EmailRelayUnavailable,
 )
-from tests.conftest import RUNNER
 from workflows.emails import SendEmailWorkflow
+from workflows.sandbox import RUNNER
 
 WELCOME = Email(template="welcome", to="ada@example.com", data={"name": "Ada"})
 

@@ -14,11 +14,12 @@ from activities.failures import FailureActivities
 from adapters.error_tracking import Reporters, SentryReporter
 from jobs.client import reading
 from jobs.failures import FinalFailure
-from tests.conftest import HEARTBEAT_INTERVAL, RUNNER
+from tests.conftest import HEARTBEAT_INTERVAL
 from tests.end_to_end.test_worker import free_port
 from tests.jobs.notes import FileNoteWorkflow, Note, NoteSteps
 from tests.receivers import ErrorTracker
 from workflows.interceptor import FinalFailureInterceptor
+from workflows.sandbox import RUNNER
 
 SECRET = "a-secret-of-ada"  # noqa: S105 - planted, to be looked for
 

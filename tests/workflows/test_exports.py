@@ -14,8 +14,8 @@ from adapters.database.transfers import Exports
 from adapters.storage import Storage
 from adapters.transfers import open_writer
 from jobs.exports import ExportData, ExportResult
-from tests.conftest import RUNNER
 from workflows.exports import ExportDataWorkflow
+from workflows.sandbox import RUNNER
 
 
 @pytest.fixture

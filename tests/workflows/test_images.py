@@ -30,9 +30,9 @@ from jobs.images.errors import DecoderCrash, ImageNotFound
 from jobs.images.steps import ImageWork, WorkDone
 from jobs.status import Progress
 from tests.bad_pictures import BAD_FILES, PIXELS
-from tests.conftest import RUNNER
 from tests.darkroom import encoded, scan_bomb
 from workflows.images import ProcessImageWorkflow
+from workflows.sandbox import RUNNER
 
 
 @dataclass

@@ -36,10 +36,10 @@ from jobs.imports import (
     Written,
 )
 from jobs.places import MEMO_PLACE, Places, places_id
-from tests.conftest import RUNNER
 from tests.transfers import Importing
 from workflows.imports import ImportDataWorkflow
 from workflows.places import KeepPlacesWorkflow
+from workflows.sandbox import RUNNER
 
 JOB = ImportData(source="customers.csv", target="customers")
 KEEPER = places_id("import", JOB.target)

@@ -18,10 +18,10 @@ from temporalio.worker import Worker
 
 from jobs.emails import SuppressionReason
 from jobs.mailings import MAILING, Mailing, MailingJob, MailingResult
-from tests.conftest import RUNNER
 from tests.mails import MailBench, mail_bench
 from tests.workflows.short_mailings import ShortRunsWorkflow
 from workflows.mailings import SendMailingWorkflow
+from workflows.sandbox import RUNNER
 
 NEWS: dict[str, Any] = {"title": "News", "paragraphs": ["One"]}
 Handle = WorkflowHandle[SendMailingWorkflow, MailingResult]

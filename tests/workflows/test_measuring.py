@@ -15,11 +15,12 @@ from adapters.telemetry import open_runtime
 from jobs.client import connect
 from jobs.errors import InvalidInputError
 from jobs.metrics import error_label
-from tests.conftest import HEARTBEAT_INTERVAL, RUNNER
+from tests.conftest import HEARTBEAT_INTERVAL
 from tests.end_to_end.test_worker import free_port
 from tests.jobs.notes import FileNoteWorkflow, Note, NoteSteps
 from tests.scraping import Sample, scrape, total
 from workflows.measuring import JobMetrics
+from workflows.sandbox import RUNNER
 
 
 @pytest.fixture(scope="module")

@@ -12,9 +12,9 @@ from temporalio.worker import Worker
 from activities.places import PlaceActivities
 from jobs.client.places import JobsOnServer
 from jobs.places import MEMO_PLACE, places_id
-from tests.conftest import RUNNER
 from tests.workflows.one_place import WorkInPlaceWorkflow
 from workflows.places import KeepPlacesWorkflow
+from workflows.sandbox import RUNNER
 
 PATIENCE_S = 60
 Handle: TypeAlias = WorkflowHandle[Any, Any]

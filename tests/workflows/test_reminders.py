@@ -12,9 +12,9 @@ from temporalio.worker import Worker
 from jobs.attributes import MEMO_MOVED
 from jobs.emails import Delivery
 from jobs.reminders import Reminder, ReminderReceipt
-from tests.conftest import RUNNER
 from tests.mails import MailBench, mail_bench
 from workflows.reminders import SendReminderWorkflow
+from workflows.sandbox import RUNNER
 
 
 @asynccontextmanager

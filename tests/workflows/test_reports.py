@@ -25,7 +25,6 @@ from jobs.reports import (
     ReportQueryFailed,
     ReportResult,
 )
-from tests.conftest import RUNNER
 from tests.reporting import MemoryFiles, ScriptedSource
 from workflows.reports import (
     NOMINAL_TIME,
@@ -33,6 +32,7 @@ from workflows.reports import (
     DailyReportsWorkflow,
     GenerateReportWorkflow,
 )
+from workflows.sandbox import RUNNER
 
 MARCH = {"start": date(2027, 3, 1), "end": date(2027, 3, 31), "time_zone": "Europe/Berlin"}
 

@@ -14,9 +14,9 @@ from jobs.base import Queue
 from jobs.periods import zone
 from jobs.schedules.client import ScheduleClient
 from jobs.schedules.definitions import parse_schedules
-from tests.conftest import RUNNER
 from tests.reporting import MemoryFiles, ScriptedSource
 from workflows.reports import DailyReportsWorkflow, GenerateReportWorkflow
+from workflows.sandbox import RUNNER
 
 
 @pytest.mark.parametrize(

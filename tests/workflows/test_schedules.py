@@ -14,7 +14,7 @@ from activities.schedules import ScheduleActivities
 from jobs.base import Queue
 from jobs.emails import Delivery, Email, EmailReceipt
 from jobs.schedules.watching import Alarms, RunState, ScheduledRun, WatchSchedules
-from tests.conftest import RUNNER
+from workflows.sandbox import RUNNER
 from workflows.schedules import RaiseAlertWorkflow, WatchSchedulesWorkflow, alert_mail
 
 NINE = datetime(2027, 3, 28, 7, tzinfo=UTC)
