@@ -1,13 +1,15 @@
 """What strangers send, and what they get: a problem, never a 500."""
 
+import base64
 import json
 from collections.abc import AsyncIterator
 
 import httpx
 import pytest
 
+from jobs.access import Scope
 from tests.api.conftest import Api
-from tests.api.test_jobs import NOTE
+from tests.api.test_jobs import NOTE, eventually
 
 QUOTES = ["'", "' OR 1=1 --", '"', "\\", "a' AND JobOwner = 'bob", "%00", "\x00", "é", "a" * 64]
 
@@ -63,6 +65,19 @@ async def test_a_body_that_is_too_large_is_not_read(http: httpx.AsyncClient) -> 
     is_problem(await http.post("/v1/jobs", content=endless(), headers=headers), 413)
 
 
+@pytest.mark.parametrize("value", QUOTES)
+async def test_no_owner_can_be_broken_out_of(api: Api, value: str) -> None:
+    async with api.as_owner("root", Scope.ADMIN) as admin:
+        answer = await admin.get("/v1/jobs", params={"owner": value})
+        if value == "a" * 64:
+            assert answer.json()["data"] == []
+        else:
+            is_problem(answer, 422)
+        order = {"owner": value, "since": "1h", "dry_run": True}
+        assert (await admin.post("/v1/redrives", json=order)).status_code in {200, 422}
+        assert (await admin.get("/v1/stats", params={"by": value})).status_code == 422
+
+
 @pytest.mark.parametrize("name", ["kind", "state", "error", "tag", "since", "cursor", "limit"])
 async def test_no_filter_can_be_broken_out_of(http: httpx.AsyncClient, name: str) -> None:
     for value in QUOTES:
@@ -71,6 +86,25 @@ async def test_no_filter_can_be_broken_out_of(http: httpx.AsyncClient, name: str
             assert answer.json()["data"] == []
         else:
             is_problem(answer, 422)
+
+
+async def test_a_cursor_is_no_way_into_anothers_list(api: Api, unique: str) -> None:
+    async with api.as_owner(unique) as ada, api.as_owner(f"{unique}-bob") as bob:
+        for _ in range(2):
+            await ada.post("/v1/jobs", json=NOTE)
+
+        async def first_page() -> str | None:
+            found: str | None = (await ada.get("/v1/jobs?limit=1")).json()["next_cursor"]
+            return found
+
+        cursor = await eventually(first_page)
+        assert (await bob.get("/v1/jobs", params={"cursor": cursor})).json()["data"] == []
+        for forged in (b"{}", b'{"RunID": "x"}', b"\x00" * 99, json.dumps(NOTE).encode()):
+            answer = await ada.get(
+                "/v1/jobs", params={"cursor": base64.urlsafe_b64encode(forged).decode()}
+            )
+            assert answer.status_code in {200, 422}
+            assert all(job["owner"] == unique for job in answer.json().get("data", []))
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,12 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
+import pytest
 
 from tests.api.conftest import Api
 from tests.api.test_jobs import NOTE, until
@@ -72,5 +74,58 @@ async def test_many_readers_of_a_job_cost_one_look_at_a_time(api: Api) -> None:
         await until_readers(api, 20)
         assert api.services.hub.watched == 1
         assert set(await reading) == {"state"}
+    await until_readers(api, 0)
+    assert api.services.hub.watched == 0
+
+
+@dataclass
+class Wire:
+    """Tells which task has the Temporal server asked for a job."""
+
+    call: Callable[..., Awaitable[Any]]
+    looks: asyncio.Queue[asyncio.Task[Any] | None] = field(default_factory=asyncio.Queue)
+
+    async def told(self, **request: Any) -> Any:
+        if request["rpc"] == "describe_workflow_execution":
+            self.looks.put_nowait(asyncio.current_task())
+        return await self.call(**request)
+
+
+async def test_whoever_watches_one_task_asks_the_server_and_ends_with_the_last_reader(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = api.services.jobs.temporal.service_client
+    async with api.as_owner("ada") as http:
+        job = (await http.post("/v1/jobs", json=NOTE)).json()
+        leave = asyncio.Event()
+
+        async def watch() -> None:
+            async for _ in events(http, job["id"]):
+                await leave.wait()
+                return
+
+        reading = asyncio.gather(*(watch() for _ in range(20)))
+        await until_readers(api, 20)
+        wire = Wire(service._rpc_call)
+        monkeypatch.setattr(service, "_rpc_call", wire.told)
+        [asker] = {await wire.looks.get() for _ in range(3)}
+        assert asker is not None
+        leave.set()
+        await reading
+        await until_readers(api, 0)
+        await asyncio.wait([asker])
+
+
+async def test_a_reader_whose_connection_is_cut_leaves_nothing(api: Api) -> None:
+    key = await api.key("ada")
+    async with api.client(key) as http:
+        job = (await http.post("/v1/jobs", json=NOTE)).json()
+    address = httpx.URL(api.url)
+    reader, writer = await asyncio.open_connection(address.host, address.port)
+    request = f"GET /v1/jobs/{job['id']}/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}"
+    writer.write(f"{request}\r\n\r\n".encode())
+    await reader.readuntil(b"event: state")
+    assert api.services.hub.readers == 1
+    writer.transport.abort()
     await until_readers(api, 0)
     assert api.services.hub.watched == 0
