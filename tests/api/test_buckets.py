@@ -1,5 +1,6 @@
 """Files of results in a bucket: the API leads to the bucket's own links, which expire."""
 
+import hashlib
 from collections.abc import AsyncIterator
 from urllib.parse import parse_qs, urlsplit
 
@@ -8,6 +9,7 @@ import pytest
 from pydantic import SecretStr
 
 from jobs.client import JobClient
+from jobs.images.contract import ImageFile
 from settings import Settings
 from tests.adapters.conftest import s3
 from tests.api.conftest import Api, serving
@@ -15,6 +17,18 @@ from tests.api.test_access import PNG
 from tests.servers import S3Server
 
 __all__ = ["s3"]
+
+FILE = ImageFile(
+    name="main",
+    key="",
+    width=1,
+    height=1,
+    format="PNG",
+    bytes=len(PNG),
+    sha256=hashlib.sha256(PNG).hexdigest(),
+    mime="image/png",
+    has_alpha=True,
+)
 
 
 @pytest.fixture
@@ -37,12 +51,16 @@ async def test_a_picture_is_fetched_from_the_bucket_by_a_link_that_expires(over_
     async with over_s3.as_owner("ada") as http:
         headers = {"Content-Type": "image/png"}
         stored = (await http.post("/v1/images", content=PNG, headers=headers)).json()
-    link = await over_s3.services.links.to(stored["source"])
+        images = over_s3.services.images
+        made = FILE.model_copy(update={"key": await images.claim(stored["id"], "ada", "image-1")})
+        await images.complete(stored["id"], "image-1", [made])
+        [file] = (await http.get(f"/v1/images/{stored['id']}")).json()["files"]
+    link = file["url"]
     query = parse_qs(urlsplit(link).query)
     assert link.startswith(str(over_s3.services.settings.s3_endpoint))
     assert query["X-Amz-Expires"] == [f"{over_s3.services.settings.api_link_ttl.seconds}"]
     async with httpx.AsyncClient() as stranger:
         assert (await stranger.get(link)).content == PNG
-        other = link.replace(stored["source"], f"{stored['source']}x")
+        other = link.replace(made.key, f"{made.key}x")
         assert (await stranger.get(other)).status_code == 403
         assert (await stranger.get(link.partition("?")[0])).status_code == 403
