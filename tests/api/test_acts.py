@@ -9,6 +9,7 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 
 from activities.redrives import RedriveActivities
+from api.pages import BUTTONS
 from jobs.access import Scope
 from jobs.client import redriving
 from jobs.client.redriver import Redriver
@@ -149,3 +150,24 @@ async def test_the_page_offers_what_can_be_done_with_a_job(
 def buttons(answer: httpx.Response) -> list[str]:
     """Return the acts that a job's page offers."""
     return re.findall(r'action="/jobs/[^/"]+/(\w+)"', answer.text)
+
+
+async def test_the_page_shows_and_does_nothing_with_the_job_of_another(
+    api: Api, unique: str
+) -> None:
+    async with api.as_owner("ada") as ada, api.client() as page:
+        job = (await ada.post("/v1/jobs", json=NOTE)).json()["id"]
+        await page.post("/sign-in", data={"key": await api.key(unique)})
+        csrf = re.findall(r'name="csrf" value="([^"]+)"', (await page.get("/")).text)[0]
+        for look in ("", "/events", "/explanation"):
+            answers = [await page.get(f"/jobs/{of}{look}") for of in (job, "note-no-such")]
+            assert [answer.status_code for answer in answers] == [404, 404]
+            assert answers[0].content == answers[1].content
+        for act in BUTTONS:
+            answers = [
+                await page.post(f"/jobs/{of}/{act}", data={"csrf": csrf})
+                for of in (job, "note-no-such")
+            ]
+            told = [answer.headers.get("location", "").partition("?")[2] for answer in answers]
+            assert told[0].replace(job, "note-no-such") == told[1] != ""
+        assert (await ada.get(f"/v1/jobs/{job}")).json()["state"] == "waiting"
