@@ -35,7 +35,13 @@ class BatchStalled(TransientError):
     """The first items of a chunk all failed for now: what they need is away, not the items bad."""
 
 
-def _step(limit: timedelta, attempts: int, *, beats: bool = True) -> ActivityConfig:
+BEAT: Final = timedelta(seconds=10)
+PATIENT_BEAT: Final = timedelta(seconds=45)
+"""Of steps that may stand still while they wait for the ledger: longer than it waits for a lock,
+which a frozen worker can have."""
+
+
+def _step(limit: timedelta, attempts: int, *, beat: timedelta | None = BEAT) -> ActivityConfig:
     options = ActivityConfig(
         start_to_close_timeout=limit,
         retry_policy=RetryPolicy(
@@ -46,18 +52,18 @@ def _step(limit: timedelta, attempts: int, *, beats: bool = True) -> ActivityCon
             non_retryable_error_types=NEVER_RETRIED,
         ),
     )
-    if beats:
-        options["heartbeat_timeout"] = timedelta(seconds=10)
+    if beat is not None:
+        options["heartbeat_timeout"] = beat
     return options
 
 
-PREPARE: Final = _step(timedelta(hours=1), 10)
+PREPARE: Final = _step(timedelta(hours=1), 10, beat=PATIENT_BEAT)
 PERFORM: Final = _step(timedelta(hours=2), 100)
 """What the items need may be away for most of a day."""
-READ: Final = _step(timedelta(minutes=2), 10, beats=False)
-RECORD: Final = _step(timedelta(minutes=1), 20, beats=False)
+READ: Final = _step(timedelta(minutes=2), 10, beat=None)
+RECORD: Final = _step(timedelta(minutes=1), 20, beat=None)
 FOLLOW: Final = _step(timedelta(days=1), 20)
-FINISH: Final = _step(timedelta(minutes=30), 10)
+FINISH: Final = _step(timedelta(minutes=30), 10, beat=PATIENT_BEAT)
 
 
 def summarize(batch: Batch) -> str:
