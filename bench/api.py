@@ -13,12 +13,13 @@ from temporalio.client import Client
 
 from adapters.database import Database, migrate
 from adapters.database.access import ApiKeys
-from bench.harness import Lab, Process, Row, cpu_s, gather_at_most, lab, medians, rss_mib
+from bench.harness import Lab, Plan, Process, Row, cpu_s, gather_at_most, lab, medians, rss_mib
 from jobs.access import ApiKey, Scope, Token, token_hash
 from jobs.client import JobClient, connect, reading
 from jobs.emails import EMAIL
 
 NAME = "api"
+TITLE = "The HTTP API over the bare calls to the server"
 
 MAIL = {"template": "welcome", "to": "ada@example.com", "data": {"name": "Ada"}}
 CALLS = 200
@@ -28,7 +29,7 @@ WATCHED = 50
 STREAMS_STAND_S = 15
 
 
-async def run(rounds: int) -> Sequence[Row]:
+async def run(plan: Plan) -> Sequence[Row]:
     """Measure submissions and looks in turns, then open the streams."""
     async with lab() as place:
         client = await connect(address=place.server.address)
@@ -41,7 +42,7 @@ async def run(rounds: int) -> Sequence[Row]:
             async with httpx.AsyncClient(
                 base_url=url, headers={"Authorization": f"Bearer {key}"}, limits=limits, timeout=60
             ) as http:
-                taken = [await one_round(client, http, api) for _ in range(rounds + 1)][1:]
+                taken = [await one_round(client, http, api) for _ in range(plan.rounds + 1)][1:]
                 held = await streams(client, http, api)
     middle = medians(taken)
     return [

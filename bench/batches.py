@@ -26,12 +26,13 @@ import psycopg
 from psycopg import sql
 
 from adapters.storage import Storage
-from bench.harness import PATIENCE_S, ROOT, Lab, Row, gather_at_most, lab
+from bench.harness import PATIENCE_S, ROOT, Lab, Plan, Row, gather_at_most, lab
 from bench.peers import noop
 from jobs.client import JobClient, Submission, connect
 from tests.servers import ServerMissingError, postgresql_server
 
 NAME = "batches"
+TITLE = "A batch of items that do nothing, against a workflow for each and against other queues"
 
 ITEMS: Final = 10_000
 JOBS: Final = 300
@@ -48,7 +49,7 @@ Contender = Callable[[], Awaitable[float]]
 """Returns items a second."""
 
 
-async def run(rounds: int) -> Sequence[Row]:
+async def run(plan: Plan) -> Sequence[Row]:
     """Measure in so many interleaved rounds."""
     noop.register()
     async with lab() as place:
@@ -63,7 +64,7 @@ async def run(rounds: int) -> Sequence[Row]:
                 except ServerMissingError as error:
                     missing[name] = str(error)
             rates: dict[str, list[float]] = {name: [] for name in contenders}
-            for number in range(rounds + 1):  # the first round warms up
+            for number in range(plan.rounds + 1):  # the first round warms up
                 for name, contender in contenders.items():
                     rate = await contender()
                     if number:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from temporalio.converter import DataConverter, WorkflowSerializationContext
 
 from adapters.codec import open_codec
-from bench.harness import ROOT, Lab, Row, cpu_s, gather_at_most, lab, medians
+from bench.harness import ROOT, Lab, Plan, Row, cpu_s, gather_at_most, lab, medians
 from bench.overhead import BUSY_AT_ONCE, BUSY_JOBS, BUSY_TURNS, MAIL, WARM_UP
 from jobs.client import JobClient, connect, reading
 from jobs.converter import data_converter
@@ -21,6 +21,7 @@ from jobs.kinds import find
 from jobs.validation import validate
 
 NAME = "encryption"
+TITLE = "An encrypted email job over a plain one"
 
 PAYLOADS = 2000
 KEY = new_key("bench")
@@ -50,7 +51,7 @@ class Contender:
         return described.workflow_execution_info.history_size_bytes
 
 
-async def run(rounds: int) -> Sequence[Row]:
+async def run(plan: Plan) -> Sequence[Row]:
     """Measure in so many interleaved rounds."""
     raw: dict[str, list[dict[str, float]]] = {"plain": [], "encrypted": []}
     async with AsyncExitStack() as stack:
@@ -63,7 +64,7 @@ async def run(rounds: int) -> Sequence[Row]:
         }
         for contender in contenders.values():
             await gather_at_most(WARM_UP, BUSY_AT_ONCE, contender.job)
-        for number in range(rounds):
+        for number in range(plan.rounds):
             spent = dict.fromkeys(raw, 0.0)
             for turn in range(BUSY_TURNS):
                 order = list(raw) if (number + turn) % 2 else list(raw)[::-1]

@@ -1,7 +1,7 @@
 """What the areas of ``python -m bench`` share: a server and workers of their own, CPU, medians.
 
-An area is a module of this package with ``NAME`` and
-``async def run(rounds: int) -> Sequence[Row]``.
+An area is a module of this package with ``NAME``, ``TITLE`` and
+``async def run(plan: Plan) -> Sequence[Row]``.
 """
 
 import asyncio
@@ -27,6 +27,20 @@ OURS: Final = ("CONVEYOR_", "TEMPORAL_")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """How thoroughly to measure."""
+
+    rounds: int = 5
+    """Interleaved rounds; medians are taken over them."""
+    quick: bool = False
+    """Whether small sizes will do."""
+
+    def of(self, full: int, quick: int) -> int:
+        """Return the size to measure at."""
+        return quick if self.quick else full
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
     """One thing that was measured."""
 
@@ -39,6 +53,8 @@ class Row:
     unit: str = "x"
     detail: str = ""
     """The medians behind a ratio."""
+    won: bool | None = None
+    """In a comparison with a peer that has no target: whether ours is the better side."""
     raw: Mapping[str, Any] = field(default_factory=dict)
     """Every round's numbers, for the JSON file."""
 

@@ -1,12 +1,11 @@
-"""What an image job costs over Pillow called by hand: ``python -m bench.images [--jobs 5]``.
+"""What an image job costs over Pillow called by hand, and whether many leave anything behind.
 
-Starts a Temporal server and a real ``worker.py``, and runs whole jobs on mosaics of a real photo,
-in turns with the fastest sequence of Pillow calls that gives the same picture. Prints CPU per job
-(the worker with its children; the server is not counted), peak memory of a child, what a bomb
-costs, and with ``--flat N`` whether N jobs leave memory, processes and files as they were.
+A Temporal server and a real ``worker.py``; whole jobs on mosaics of a real photo take turns with
+the fastest sequence of Pillow calls that gives the same picture. CPU is the worker's with its
+children; the server is not counted. The bomb is a small JPEG of so many scans that it would decode
+for long.
 """
 
-import argparse
 import asyncio
 import io
 import os
@@ -16,8 +15,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,18 +27,29 @@ from temporalio.client import Client, WorkflowFailureError
 from temporalio.testing import WorkflowEnvironment
 
 from adapters.storage import Storage
+from bench.harness import Plan, Row
 from jobs import attributes
 from jobs.converter import DATA_CONVERTER
 from jobs.images import IMAGE, ImageJob, ImageResult
+
+NAME = "images"
+TITLE = "Image jobs over Pillow called by hand"
 
 ROOT = Path(__file__).parents[1]
 PHOTO = ROOT / "examples" / "photo.jpg"
 SIZES = {"12 MP": (4000, 3000), "48 MP": (8000, 6000)}
 TICKS = os.sysconf("SC_CLK_TCK")
 STEP_LIMIT_S = 3
+MOST_OF_HAND = 1.15
+MOST_MIB = 120
+GRACE_S = 5
+JOBS_OF_GROWTH = 1000
+QUICK_JOBS_OF_GROWTH = 60
+MOST_GROWTH = 1.05
 WIDTH = 1600
 
 RESIZE: Mapping[str, Any] = {"type": "resize", "width": WIDTH}
+LEFTOVERS = ("processes", "open files", "scratch files", "intermediates")
 JOBS: Mapping[str, list[Mapping[str, Any]]] = {
     "resize": [RESIZE],
     "resize, compress, watermark": [
@@ -158,7 +168,7 @@ class Hand:
     """A process that does it by hand."""
 
     def __init__(self) -> None:
-        command = [sys.executable, "-m", "bench.images", "--serve-by-hand"]
+        command = [sys.executable, "-m", "bench.images"]
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT
         )
@@ -208,16 +218,16 @@ def median(values: list[float]) -> float:
     return statistics.median(values)
 
 
-async def compare(bench: Bench, jobs: int) -> list[tuple[str, ...]]:
+async def compare(bench: Bench, rounds: int) -> list[Row]:
     """Measure jobs and Pillow by hand in turns."""
-    rows: list[tuple[str, ...]] = []
+    rows = []
     hand = Hand()
     for label, size in SIZES.items():
         path, key = bench.folder / f"{label[:2]}.jpg", f"in/{label[:2]}.jpg"
         path.write_bytes(mosaic(*size))
         await bench.storage.put(key, path.read_bytes())
         costs: dict[str, list[float]] = {name: [] for name in ("by hand", *JOBS)}
-        for number in range(jobs + 1):
+        for number in range(rounds + 1):
             took = {"by hand": hand.cost(path)}
             for name, operations in JOBS.items():
                 before = bench.worker.cpu_s()
@@ -227,12 +237,19 @@ async def compare(bench: Bench, jobs: int) -> list[tuple[str, ...]]:
                 for name, cost in took.items():
                     costs[name].append(cost)
         base = median(costs["by hand"])
-        peak = max(bench.worker.status(pid, "VmHWM") for pid in bench.worker.decoders())
-        for name, values in costs.items():
-            middle = median(values)
-            memory = f"{peak:.0f}" if name in JOBS else ""
-            rows.append((label, name, f"{middle:.0f}", f"{middle / base:.2f}", memory))
+        rows += [
+            Row(
+                name=f"{name}, {label} to {WIDTH} px, CPU",
+                value=median(costs[name]) / base,
+                limit=MOST_OF_HAND if len(operations) == 1 else None,
+                detail=f"{median(costs[name]):.0f} ms, resize by hand {base:.0f} ms",
+                raw=costs,
+            )
+            for name, operations in JOBS.items()
+        ]
     hand.close()
+    peak = max(bench.worker.status(pid, "VmHWM") for pid in bench.worker.decoders())
+    rows.append(Row(name="peak memory of a decoding child", value=peak, limit=MOST_MIB, unit="MiB"))
     return rows
 
 
@@ -255,11 +272,8 @@ async def bomb(bench: Bench) -> tuple[float, float]:
     beside = time.monotonic()
     await bench.job("in/small.jpg", [RESIZE])
     beside = time.monotonic() - beside
-    try:
+    with suppress(WorkflowFailureError):
         await doomed
-    except WorkflowFailureError as error:
-        kind = getattr(getattr(error.cause, "cause", None), "type", "?")
-        print(f"the bomb ended as {kind}")
     return (time.monotonic() - began - 1) / 2, beside  # two attempts, a second apart
 
 
@@ -279,43 +293,60 @@ def measure(bench: Bench) -> dict[str, float]:
     }
 
 
-async def flat(bench: Bench, count: int, report: Callable[[int], None]) -> None:
-    """Run ``count`` jobs of three steps, two at a time, with a report after each tenth."""
+async def growth(bench: Bench, count: int) -> list[Row]:
+    """Run ``count`` jobs of three steps, two at a time; return what they left behind."""
     await bench.storage.put("in/small.jpg", PHOTO.read_bytes())
     operations = JOBS["resize, compress, watermark"]
-    done = 0
 
-    async def work() -> None:
-        nonlocal done
-        while done < count:
-            done += 1
-            number = done
-            await bench.job("in/small.jpg", operations)
-            if number % max(1, count // 10) == 0:
-                report(number)
+    async def some(jobs: int) -> None:
+        left = iter(range(jobs))
 
-    await asyncio.gather(work(), work())
+        async def lane() -> None:
+            for _ in left:
+                await bench.job("in/small.jpg", operations)
+
+        await asyncio.gather(lane(), lane())
+
+    await some(count // 5)
+    before = measure(bench)
+    await some(count - count // 5)
+    after = measure(bench)
+    memory = [numbers["worker MB"] + numbers["largest child MB"] for numbers in (before, after)]
+    files = [sum(numbers[name] for name in LEFTOVERS) for numbers in (before, after)]
+    return [
+        Row(
+            name=f"memory after {count:,} jobs over after {count // 5:,}",
+            value=memory[1] / memory[0],
+            limit=MOST_GROWTH,
+            detail=f"{memory[1]:.0f} MiB, {memory[0]:.0f} MiB",
+            raw={"before": before, "after": after},
+        ),
+        Row(
+            name="processes, open files and leftovers that came with them",
+            value=max(files[1] - files[0], 0),
+            limit=2,
+            unit="",
+            detail=f"{files[1]:.0f}, {files[0]:.0f} before",
+        ),
+    ]
 
 
-async def main(jobs: int, flat_jobs: int) -> None:
-    """Print the tables."""
+async def run(plan: Plan) -> Sequence[Row]:
+    """Measure in so many interleaved rounds."""
     async with opened() as bench:
-        rows = [("picture", "way", "CPU ms", "ratio", "child MB"), *await compare(bench, jobs)]
-        for row in rows:
-            print(f"{row[0]:8} {row[1]:28} {row[2]:>7} {row[3]:>6} {row[4]:>9}")
+        rows = await compare(bench, plan.rounds)
         cost, beside = await bomb(bench)
-        print(f"bomb: {cost:.1f} s an attempt of {STEP_LIMIT_S} s; a job beside it {beside:.1f} s")
-        if flat_jobs:
-            await flat(bench, flat_jobs, lambda number: print(number, measure(bench), flush=True))
+        rows += [
+            Row(
+                name=f"an attempt on a bomb, limit {STEP_LIMIT_S} s",
+                value=cost,
+                limit=STEP_LIMIT_S + GRACE_S,
+                unit="s",
+            ),
+            Row(name="a good job beside the bomb", value=beside, unit="s"),
+        ]
+        return rows + await growth(bench, plan.of(JOBS_OF_GROWTH, QUICK_JOBS_OF_GROWTH))
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--jobs", type=int, default=5, help="rounds per picture")
-    parser.add_argument("--flat", type=int, default=0, help="jobs to run for growth")
-    parser.add_argument("--serve-by-hand", action="store_true", help=argparse.SUPPRESS)
-    chosen = parser.parse_args()
-    if chosen.serve_by_hand:
-        serve_by_hand()
-    else:
-        asyncio.run(main(chosen.jobs, chosen.flat))
+    serve_by_hand()

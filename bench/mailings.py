@@ -17,29 +17,31 @@ from adapters.database.mailings import MailingLedger, Recipients
 from adapters.mail_rendering import MailComposer
 from adapters.smtp import Relay, SmtpMailer
 from adapters.storage import Storage
-from bench.harness import ROOT, Row, lab
+from bench.harness import ROOT, Plan, Row, lab
 from jobs.emails import Letter
 from jobs.mail_tokens import MailTokens
 from jobs.mailings import Chunk, Mailing
 from jobs.templates import OnUnknown
 
 NAME = "mailings"
+TITLE = "A mailing against a loop that only builds and sends"
 
 MAILS: Final = 10_000
+QUICK_MAILS: Final = 2_000
 SENDERS: Final = 5
 NEWS: Final[dict[str, Any]] = {"title": "News", "paragraphs": ["A paragraph of text. " * 10] * 3}
 TOKENS: Final = MailTokens(b"a key of this bench only" * 2)
 
 
-async def run(rounds: int) -> Sequence[Row]:
+async def run(plan: Plan) -> Sequence[Row]:
     """Send so many lists both ways, in turn."""
     async with lab() as place:
         with place.process("-m", "bench.sink", ready="port ") as sink:
             port = int(sink.said.split()[1])
-            return await compare(place.folder, port, rounds)
+            return await compare(place.folder, port, plan.rounds, plan.of(MAILS, QUICK_MAILS))
 
 
-async def compare(folder: Path, port: int, rounds: int) -> Sequence[Row]:
+async def compare(folder: Path, port: int, rounds: int, mails: int) -> Sequence[Row]:
     """Return the rows."""
     url = f"sqlite:///{folder / 'mailings.db'}"
     await migrate(url)
@@ -63,15 +65,15 @@ async def compare(folder: Path, port: int, rounds: int) -> Sequence[Row]:
     )
     plain, chunks = [], []
     for number in range(rounds + 1):
-        plain.append(await timed(in_a_loop(mailer, composer)))
-        chunks.append(await timed(as_a_mailing(steps, number)))
+        plain.append(await timed(in_a_loop(mailer, composer, mails)))
+        chunks.append(await timed(as_a_mailing(steps, number, mails)))
     await mailer.close()
     await database.close()
     pairs = list(zip(plain, chunks, strict=True))[1:]  # the first round warms up
-    rates = [MAILS / seconds for _, (seconds, _) in pairs]
+    rates = [mails / seconds for _, (seconds, _) in pairs]
     return [
         Row(
-            name="mailing of 10,000 : plain loop, mails a second",
+            name=f"mailing of {mails:,} : plain loop, mails a second",
             value=statistics.median(loop[0] / ours[0] for loop, ours in pairs),
             limit=0.8,
             at_least=True,
@@ -80,7 +82,7 @@ async def compare(folder: Path, port: int, rounds: int) -> Sequence[Row]:
         ),
         Row(
             name="CPU a mail of a mailing",
-            value=statistics.median(ours[1] / MAILS * 1000 for _, ours in pairs),
+            value=statistics.median(ours[1] / mails * 1000 for _, ours in pairs),
             unit="ms",
         ),
     ]
@@ -93,9 +95,9 @@ async def timed(work: Any) -> tuple[float, float]:
     return time.perf_counter() - wall, time.process_time() - cpu
 
 
-async def in_a_loop(mailer: SmtpMailer, composer: MailComposer) -> None:
+async def in_a_loop(mailer: SmtpMailer, composer: MailComposer, mails: int) -> None:
     """Build and send, five side by side, and keep no account."""
-    numbers = iter(range(MAILS))
+    numbers = iter(range(mails))
 
     async def claim_nothing() -> None:
         pass
@@ -118,14 +120,14 @@ async def in_a_loop(mailer: SmtpMailer, composer: MailComposer) -> None:
     await asyncio.gather(*(send_in_turn() for _ in range(SENDERS)))
 
 
-async def as_a_mailing(steps: MailingActivities, number: int) -> None:
+async def as_a_mailing(steps: MailingActivities, number: int, mails: int) -> None:
     """Send through the steps of the job."""
     environment = ActivityEnvironment()
     environment.info = replace(
         environment.info, workflow_id=f"mailing-{number}", workflow_run_id="run"
     )
     entries = [
-        {"to": f"user{entry}@example.com", "data": {"name": "Ada"}} for entry in range(MAILS)
+        {"to": f"user{entry}@example.com", "data": {"name": "Ada"}} for entry in range(mails)
     ]
     source = "".join(f"{json.dumps(entry)}\n" for entry in entries).encode()
     await steps.files.put("list.jsonl", source)

@@ -7,13 +7,15 @@ from collections.abc import Sequence
 from PIL import Image
 
 from adapters.storage import Storage
-from bench.harness import ROOT, Row, gather_at_most, lab, rss_mib
+from bench.harness import ROOT, Plan, Row, gather_at_most, lab, rss_mib
 from jobs.client import JobClient, connect
 from jobs.status import JobState
 
 NAME = "memory"
+TITLE = "Memory over many image jobs"
 
 EARLY, LATE = 100, 500
+QUICK_EARLY, QUICK_LATE = 20, 60
 AT_ONCE = 4
 SETTLE_S = 2
 SOURCE = "bench/small.jpg"
@@ -31,8 +33,9 @@ def small_picture() -> bytes:
     return buffer.getvalue()
 
 
-async def run(rounds: int) -> Sequence[Row]:
-    """Run the jobs once; ``rounds`` doesn't matter here."""
+async def run(plan: Plan) -> Sequence[Row]:
+    """Run the jobs once; the rounds don't matter here."""
+    early, late = plan.of(EARLY, QUICK_EARLY), plan.of(LATE, QUICK_LATE)
     async with lab() as place:
         await Storage.open((place.folder / "data" / "storage").as_uri()).put(
             SOURCE, small_picture()
@@ -49,17 +52,17 @@ async def run(rounds: int) -> Sequence[Row]:
                     raise RuntimeError(msg)
 
             done = 0
-            for mark in range(EARLY, LATE + 1, EARLY):
+            for mark in range(early, late + 1, early):
                 await gather_at_most(mark - done, AT_ONCE, one)
                 done = mark
                 await asyncio.sleep(SETTLE_S)
                 sizes[mark] = rss_mib(worker.pid)
     return [
         Row(
-            name=f"image worker's memory, after {LATE} jobs over after {EARLY}",
-            value=sizes[LATE] / sizes[EARLY],
+            name=f"image worker's memory, after {late} jobs over after {early}",
+            value=sizes[late] / sizes[early],
             limit=1.05,
-            detail=f"{sizes[LATE]:.0f} MiB, {sizes[EARLY]:.0f} MiB",
+            detail=f"{sizes[late]:.0f} MiB, {sizes[early]:.0f} MiB",
             raw={str(mark): size for mark, size in sizes.items()},
         )
     ]

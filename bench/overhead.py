@@ -18,11 +18,12 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from bench.bare.steps import Ping
 from bench.bare.worker import QUEUE
 from bench.bare.workflow import BareWorkflow
-from bench.harness import ROOT, Lab, Row, cpu_s, gather_at_most, lab, medians
+from bench.harness import ROOT, Lab, Plan, Row, cpu_s, gather_at_most, lab, medians
 from jobs.client import JobClient, connect
 from jobs.status import JobState
 
 NAME = "overhead"
+TITLE = "What an email job costs over a bare workflow with one step that does nothing"
 
 WARM_UP = 30
 BUSY_TURNS = 5
@@ -41,7 +42,7 @@ class Contender:
     job: Callable[[], Awaitable[None]]
 
 
-async def run(rounds: int) -> Sequence[Row]:
+async def run(plan: Plan) -> Sequence[Row]:
     """Measure in so many interleaved rounds."""
     async with lab() as place:
         with (
@@ -61,7 +62,7 @@ async def run(rounds: int) -> Sequence[Row]:
             for contender in contenders.values():
                 await gather_at_most(WARM_UP, BUSY_AT_ONCE, contender.job)
             raw: dict[str, list[dict[str, float]]] = {name: [] for name in contenders}
-            for number in range(rounds):
+            for number in range(plan.rounds):
                 turns = await take_turns(place, contenders, first=number % 2)
                 for name in contenders:
                     raw[name].append(turns[name])

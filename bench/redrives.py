@@ -23,7 +23,7 @@ from adapters.storage import Storage
 from bench.bare.steps import Ping
 from bench.bare.two_step_workflow import TwoStepWorkflow
 from bench.bare.two_steps import TwoSteps
-from bench.harness import Row, gather_at_most, lab, medians
+from bench.harness import Plan, Row, gather_at_most, lab, medians
 from jobs.attributes import JOB_KIND, JOB_TAGS
 from jobs.base import Queue
 from jobs.client import JobClient, JobFilter, connect
@@ -32,26 +32,29 @@ from jobs.reports import REPORT
 from workflows.redrives import RedriveWorkflow
 
 NAME = "redrives"
+TITLE = "Redriving failed jobs against plain starts"
 
 JOBS: Final = 1000
+QUICK_JOBS: Final = 100
 WARM_UP: Final = 50
 QUEUE: Final = "two-steps"
 LOOK_S: Final = 0.05
 TIMEOUT: Final = timedelta(hours=1)
 
 
-async def run(rounds: int) -> Sequence[Row]:
+async def run(plan: Plan) -> Sequence[Row]:
     """Measure in so many rounds."""
+    jobs = plan.of(JOBS, QUICK_JOBS)
     async with lab() as place:
         client = await connect(address=place.server.address)
         async with redrives(client):
             await one_round(client, WARM_UP)
-            raw = [await one_round(client, JOBS) for _ in range(rounds)]
+            raw = [await one_round(client, jobs) for _ in range(plan.rounds)]
     figures = medians(raw)
     plain, ours = figures["plain"], figures["redriven"]
     return [
         Row(
-            name=f"redrive of {JOBS:,} jobs, against start_workflow",
+            name=f"redrive of {jobs:,} jobs, against start_workflow",
             value=figures["ratio"],
             limit=0.5,
             at_least=True,

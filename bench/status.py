@@ -9,10 +9,11 @@ from typing import Any
 
 from temporalio.client import Client
 
-from bench.harness import ROOT, Lab, Row, lab
+from bench.harness import ROOT, Lab, Plan, Row, lab
 from jobs.client import JobClient, connect
 
 NAME = "status"
+TITLE = "What looking at a job costs"
 
 MAIL = {"template": "welcome", "to": "ada@example.com", "data": {"name": "Ada"}}
 
@@ -36,7 +37,7 @@ class Counter:
         return calls
 
 
-async def run(rounds: int) -> Sequence[Row]:
+async def run(plan: Plan) -> Sequence[Row]:
     """Count, and start the command line so many times."""
     async with lab() as place:
         client = await connect(address=place.server.address)
@@ -51,7 +52,7 @@ async def run(rounds: int) -> Sequence[Row]:
         counter.take()
         await jobs.status(job.id)
         closed = counter.take()
-        helps = [seconds_of_help(place) for _ in range(rounds + 1)][1:]
+        helps = [seconds_of_help(place) for _ in range(plan.rounds + 1)][1:]
     return [
         Row(
             name="status of an open job", value=len(waiting), limit=1, unit="RPC", raw={"": waiting}

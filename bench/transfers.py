@@ -1,17 +1,14 @@
-"""What imports and exports cost over plain loaders: ``python -m bench.transfers [--rows 1000000]``.
+"""What imports and exports cost over plain loaders.
 
 Import: an orders file of ten columns through the whole job (inspect, check, upsert with its
 ledger, finish) beside the plain loader into the same table: ``.import`` of the ``sqlite3`` shell,
 ``COPY`` on PostgreSQL. Export: the job's CSV, guarded and with checksum, beside a plain ``COPY TO``
-of the table. Each is a process of its own, in turns; prints rates, peak memory and the ratios that
-the project promises.
+of the table. Each is a process of its own, in turns.
 """
 
-import argparse
 import asyncio
 import json
 import random
-import resource
 import shutil
 import subprocess
 import sys
@@ -32,14 +29,28 @@ from adapters.database.shop import orders
 from adapters.database.transfers import Exports, Imports
 from adapters.storage import Storage
 from adapters.transfers import SourceFiles, open_writer
+from bench.harness import Plan, Row
+from bench.reports import peak_mb
 from jobs.exports import ExportData
 from jobs.imports import ImportData
 from tests.servers import ServerMissingError, postgresql_server
 from tests.transfers import environment
 
+NAME = "transfers"
+TITLE = "Imports and exports against plain loaders"
+
+ROWS, QUICK_ROWS = 1_000_000, 50_000
+MOST_ROUNDS = 3
+MOST_MIB = 250
+MOST_GROWTH = 1.25
 COLUMNS = "id,customer_id,product_id,ordered_at,status,currency,country,channel,amount,quantity"
 STORED = ", ".join(column.name for column in orders.c)
 PROMISED = {"import": 0.2, "export": 0.5}
+LOADERS = {
+    ("import", "SQLite"): "`.import`",
+    ("import", "PostgreSQL"): "`COPY`",
+    ("export", "PostgreSQL"): "`COPY TO`",
+}
 STATUSES = ("pending", "paid", "refunded", "cancelled")
 
 
@@ -146,11 +157,9 @@ async def empty(url: str) -> None:
 
 
 def measure(part: str, url: str, folder: Path) -> tuple[float, float]:
-    """Run a part in a process of its own; returns seconds and peak memory in MB."""
-    command = [sys.executable, "-m", "bench.transfers", "--part", part, "--url", url]
-    done = subprocess.run(
-        [*command, "--folder", str(folder)], check=True, stdout=subprocess.PIPE, text=True
-    )
+    """Run a part in a process of its own; returns seconds and peak memory in MiB."""
+    command = [sys.executable, "-m", "bench.transfers", part, url, str(folder)]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     seconds, memory = json.loads(done.stdout.splitlines()[-1])
     return seconds, memory
 
@@ -159,9 +168,7 @@ def run_part(part: str, url: str, folder: Path) -> None:
     """Carry out a part and print how long it took, and its peak memory."""
     begun = time.perf_counter()
     PARTS[part](url, folder)
-    seconds = time.perf_counter() - begun
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    sys.stdout.write(json.dumps([seconds, memory]) + "\n")
+    print(json.dumps([time.perf_counter() - begun, peak_mb()]))
 
 
 @contextmanager
@@ -177,8 +184,10 @@ def databases(folder: Path) -> Iterator[Sequence[tuple[str, str]]]:
         yield found
 
 
-def compare(what: str, name: str, url: str, folder: Path, rows: int, rounds: int) -> None:
-    """Measure the job beside the plain loader, in turns, and print a line of the table."""
+def compare(
+    what: str, name: str, url: str, folder: Path, rows: int, rounds: int
+) -> tuple[Row, float]:
+    """Measure the job beside the plain loader, in turns; return the row and the peak memory."""
     taken: dict[str, list[tuple[float, float]]] = {"plain": [], "job": []}
     for _ in range(rounds):
         for who, times in taken.items():
@@ -187,39 +196,49 @@ def compare(what: str, name: str, url: str, folder: Path, rows: int, rounds: int
             times.append(measure(f"{who}_{what}", url, folder))
     plain = median(seconds for seconds, _ in taken["plain"])
     job = median(seconds for seconds, _ in taken["job"])
-    memory = max(memory for _, memory in taken["job"])
-    ratio = plain / job
-    print(
-        f"{what:<8}{name:<12}{rows:>12,}{rows / plain:>14,.0f}{rows / job:>12,.0f}"
-        f"{ratio:>8.2f}{PROMISED[what]:>10}{memory:>10.0f}",
-        flush=True,
+    row = Row(
+        name=f"{what} of {rows:,} rows, {name}, rate over {LOADERS[what, name]}",
+        value=plain / job,
+        limit=PROMISED[what],
+        at_least=True,
+        detail=f"{rows / job:,.0f} rows/s, {rows / plain:,.0f} rows/s",
+        raw=taken,
     )
+    return row, max(memory for _, memory in taken["job"])
 
 
-def main() -> None:
-    """Measure everything and print the table."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--rows", type=int, default=1_000_000)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--part", choices=PARTS, help=argparse.SUPPRESS)
-    parser.add_argument("--url", help=argparse.SUPPRESS)
-    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.part:
-        run_part(options.part, options.url, options.folder)
-        return
-    print(
-        f"{'':<8}{'':<12}{'rows':>12}{'plain rows/s':>14}{'job rows/s':>12}"
-        f"{'ratio':>8}{'promised':>10}{'job MB':>10}"
-    )
-    with tempfile.TemporaryDirectory() as top, databases(folder := Path(top)) as found:
-        for rows in (options.rows // 10, options.rows):
+async def run(plan: Plan) -> Sequence[Row]:
+    """Measure a tenth of the rows and then all."""
+    return await asyncio.to_thread(measure_all, plan)
+
+
+def measure_all(plan: Plan) -> Sequence[Row]:
+    """Measure, in a thread without a loop: the parts have loops of their own."""
+    found, memories = [], {}
+    every = plan.of(ROWS, QUICK_ROWS)
+    with tempfile.TemporaryDirectory() as top, databases(folder := Path(top)) as there:
+        for rows in (every // 10, every):
             write_files(folder, rows)
-            for name, url in found:
-                compare("import", name, url, folder, rows, options.rounds)
-                if name == "PostgreSQL":
-                    compare("export", name, url, folder, rows, options.rounds)
+            for name, url in there:
+                for what in ("import", "export") if name == "PostgreSQL" else ("import",):
+                    rounds = min(plan.rounds, MOST_ROUNDS)
+                    row, memory = compare(what, name, url, folder, rows, rounds)
+                    memories[what, name, rows] = memory
+                    if rows == every:
+                        found.append(row)
+    for name, _ in there:
+        small, large = memories["import", name, every // 10], memories["import", name, every]
+        found += [
+            Row(name=f"peak memory of an import, {name}", value=large, limit=MOST_MIB, unit="MiB"),
+            Row(
+                name=f"memory at 10 times the rows, {name}",
+                value=large / small,
+                limit=MOST_GROWTH,
+                detail=f"{large:.0f} MiB, {small:.0f} MiB",
+            ),
+        ]
+    return found
 
 
 if __name__ == "__main__":
-    main()
+    run_part(sys.argv[1], sys.argv[2], Path(sys.argv[3]))

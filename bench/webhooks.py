@@ -1,26 +1,22 @@
-"""What webhooks cost: ``python -m bench.webhooks [--events 100] [--requests 100]``.
-
-Starts a Temporal server and a real ``worker.py``, and prints two tables.
+"""What webhooks cost, in and out.
 
 In: the door's median beside that of what it can't do without, one SQLite insert and one
-``start_workflow``, in turns in one run.
+``start_workflow``, in turns.
 
-Out: events to ten endpoints, all healthy, and then with one that accepts connections and never
-answers. Prints the healthy ones' p95 from publishing to arrival in both runs, their ratio, and the
-requests that the dead endpoint got.
+Out: events to ten endpoints through a real ``worker.py``, all healthy, and then with one that
+accepts connections and never answers: the healthy ones' p95 from publishing to arrival in both
+runs, and the requests that the dead endpoint got.
 """
 
-import argparse
 import asyncio
 import hashlib
 import hmac
 import json
 import os
 import statistics
-import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -34,6 +30,7 @@ from adapters import devserver
 from adapters.database import Database, migrate
 from adapters.database.webhooks.inbound import InboundEvents
 from adapters.storage import Storage
+from bench.harness import Plan, Row
 from cli.local import process
 from jobs.base import Queue
 from jobs.client import connect
@@ -47,6 +44,12 @@ from jobs.webhooks.sources import WebhookSource
 from opening import open_endpoint_desk
 from settings import Settings
 
+NAME = "webhooks"
+TITLE = "Webhooks: the door in, and ten endpoints of which one is dead"
+
+EVENTS, QUICK_EVENTS = 1000, 60
+REQUESTS, QUICK_REQUESTS = 200, 40
+MOST_OF_FLOOR, MOST_OF_HEALTHY, MOST_REQUESTS = 2, 1.2, 19
 SECRET = "bench"  # noqa: S105 (of the bench's own sender)
 ENDPOINTS = 10
 PUBLISHERS = 8
@@ -222,15 +225,13 @@ async def measure_fanout(house: House, events: int, *, dead: bool) -> tuple[floa
         return statistics.quantiles(waits, n=20)[-1], took, receivers[0].requests
 
 
-async def main(events: int, requests: int) -> None:
-    """Run everything and print it."""
+async def run(plan: Plan) -> Sequence[Row]:
+    """Measure both ways once, at the plan's size."""
+    events, requests = plan.of(EVENTS, QUICK_EVENTS), plan.of(REQUESTS, QUICK_REQUESTS)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         async with open_house(folder) as house:
             floor, door = await measure_door(house, requests)
-            print(f"in, {requests} requests            median ms")
-            print(f"  one insert, one start_workflow  {floor:8.1f}")
-            print(f"  the door                        {door:8.1f}   {door / floor:.2f} times")
             environment = {
                 **os.environ,
                 "CONVEYOR_DATA_DIR": str(folder),
@@ -242,24 +243,32 @@ async def main(events: int, requests: int) -> None:
                 "worker.py", "--queue", "webhooks", log=log, ready="ready", environment=environment
             ):
                 await settle(house)
-                print(f"out, {events} events to {ENDPOINTS} endpoints    p95 s    all s")
-                well, took, _ = await measure_fanout(house, events, dead=False)
-                print(f"  all healthy                     {well:8.2f} {took:8.1f}")
-                ill, took, asked = await measure_fanout(house, events, dead=True)
-                print(f"  one dead                        {ill:8.2f} {took:8.1f}")
-                print(f"  ratio {ill / well:.2f}; the dead one got {asked} requests")
+                well, all_well, _ = await measure_fanout(house, events, dead=False)
+                ill, all_ill, asked = await measure_fanout(house, events, dead=True)
+    return [
+        Row(
+            name="the door over one insert and one start_workflow",
+            value=door / floor,
+            limit=MOST_OF_FLOOR,
+            detail=f"median {door:.1f} ms, {floor:.1f} ms",
+        ),
+        Row(
+            name=f"{events:,} events to {ENDPOINTS}, p95 with a dead one over without",
+            value=ill / well,
+            limit=MOST_OF_HEALTHY,
+            detail=f"{ill:.1f} s, {well:.1f} s",
+        ),
+        Row(name="requests to the dead one", value=asked, limit=MOST_REQUESTS, unit=""),
+        Row(
+            name="deliveries a second",
+            value=events * ENDPOINTS / all_well,
+            unit="/s",
+            detail=f"all after {all_well:.0f} s, with a dead one {all_ill:.0f} s",
+        ),
+    ]
 
 
 async def settle(house: House) -> None:
     """Return when the jobs of the first part are done."""
     while (await house.temporal.count_workflows("ExecutionStatus = 'Running'")).count:  # noqa: ASYNC110 (asks)
         await asyncio.sleep(0.5)
-
-
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--events", type=int, default=100)
-    parser.add_argument("--requests", type=int, default=100)
-    options = parser.parse_args()
-    asyncio.run(main(options.events, options.requests))
-    sys.stdout.flush()

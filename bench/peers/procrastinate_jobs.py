@@ -15,25 +15,26 @@ except ImportError:
     sys.exit("no procrastinate: install the dependency group `bench`")
 
 
-async def main(conninfo: str, count: int, at_once: int) -> None:
+async def main(conninfo: str, jobs: int, at_once: int) -> None:
     """Submit in batches, then work until nothing is left."""
     connector = procrastinate.PsycopgConnector(conninfo=conninfo, max_size=20)
     app = procrastinate.App(connector=connector)
     done = 0
 
-    @app.task(name="nothing", queue="noops")
-    async def nothing(number: int) -> None:
+    async def count(number: int) -> None:
         nonlocal done
         done += number >= 0
+
+    nothing = app.task(name="nothing", queue="noops")(count)
 
     async with app.open_async():
         if not await app.check_connection_async():
             await app.schema_manager.apply_schema_async()
         began = time.perf_counter()
-        for first in range(0, count, 1000):
-            last = min(first + 1000, count)
-            jobs: list[dict[str, Any]] = [{"number": number} for number in range(first, last)]
-            await nothing.batch_defer_async(*jobs)
+        for first in range(0, jobs, 1000):
+            last = min(first + 1000, jobs)
+            batch: list[dict[str, Any]] = [{"number": number} for number in range(first, last)]
+            await nothing.batch_defer_async(*batch)
         await app.run_worker_async(
             queues=["noops"],
             concurrency=at_once,
@@ -42,8 +43,8 @@ async def main(conninfo: str, count: int, at_once: int) -> None:
             delete_jobs="never",
         )
         took = time.perf_counter() - began
-    if done != count:
-        msg = f"{done} of {count} jobs were done"
+    if done != jobs:
+        msg = f"{done} of {jobs} jobs were done"
         raise RuntimeError(msg)
     print(f"took {took}", flush=True)
 
