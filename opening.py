@@ -10,7 +10,7 @@ from typing import Final
 from temporalio.client import Client
 
 from adapters.database import Database, migrate, pending
-from adapters.database.webhooks.deliveries import DeliveryLog
+from adapters.database.webhooks.deliveries import DeliveryBook
 from adapters.database.webhooks.endpoints import Endpoints
 from adapters.database.webhooks.events import Events
 from adapters.database.webhooks.inbound import InboundEvents
@@ -90,7 +90,7 @@ def open_endpoint_desk(settings: Settings, database: Database, temporal: Client)
         temporal=temporal,
         endpoints=Endpoints(database, box),
         events=Events(database),
-        deliveries=DeliveryLog(database, box),
+        deliveries=DeliveryBook(database),
         allow_http=settings.webhook_allow_http,
         allow_ports=settings.webhook_allow_ports,
     )

@@ -21,7 +21,7 @@ from activities.handlers.registry import Handler, Handlers
 from activities.handlers.tools import Tools
 from activities.webhooks import WebhookActivities
 from adapters.database import Database, migrate
-from adapters.database.webhooks.deliveries import DeliveryLog
+from adapters.database.webhooks.deliveries import DeliveryBook, DeliveryLog
 from adapters.database.webhooks.effects import OrderBook, PushLog
 from adapters.database.webhooks.endpoints import Endpoints
 from adapters.database.webhooks.events import Events, delivery_id
@@ -97,6 +97,10 @@ class House:
     @property
     def log(self) -> DeliveryLog:
         return DeliveryLog(self.database, self.box)
+
+    @property
+    def book(self) -> DeliveryBook:
+        return DeliveryBook(self.database)
 
     @property
     def events(self) -> Events:

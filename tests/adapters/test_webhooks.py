@@ -81,7 +81,7 @@ async def test_a_lost_claim_is_taken_over_and_the_loser_records_nothing(house: H
         await house.log.finish(attempt, frozen.token, BROKEN, NOW)
     outcome = await house.log.finish(attempt, current.token, OK, NOW)
     assert outcome.state is DeliveryState.DELIVERED
-    [record] = await house.log.attempts_of(attempt.delivery_id)
+    [record] = await house.book.attempts_of(attempt.delivery_id)
     assert record.answer is not None
     assert (record.answer.status, record.answer.text) == (204, "fine")
 
@@ -135,7 +135,7 @@ async def test_a_removed_endpoint_ends_its_deliveries(house: House) -> None:
     await house.endpoints.remove(job.endpoint_id)
     outcome = await house.log.begin(nth(job), NOW)
     assert isinstance(outcome, AttemptOutcome)
-    record = await house.log.find(job_id(job))
+    record = await house.book.find(job_id(job))
     assert record is not None
     assert outcome.state == record.state == DeliveryState.ENDPOINT_DISABLED
 
@@ -173,7 +173,7 @@ async def test_a_closed_delivery_keeps_its_final_state(house: House) -> None:
     await house.log.finish(nth(job), leave.token, OK, NOW)
     closing = Closing(delivery_id=job_id(job), state=DeliveryState.CANCELLED)
     await house.log.close(closing, NOW)
-    record = await house.log.find(job_id(job))
+    record = await house.book.find(job_id(job))
     assert record is not None
     assert record.state is DeliveryState.DELIVERED
 
@@ -183,12 +183,12 @@ async def test_what_was_missed_is_told_until_it_was_made_again(house: House) -> 
     last = nth(job, then=None)
     leave = await claim(house, last)
     await house.log.finish(last, leave.token, BROKEN, NOW)
-    assert len(await house.log.missed(job.endpoint_id)) == 1
-    assert await house.log.missed(job.endpoint_id, since=NOW + MINUTE) == []
-    assert await house.log.missed(job.endpoint_id, event_type="other") == []
+    assert len(await house.book.missed(job.endpoint_id)) == 1
+    assert await house.book.missed(job.endpoint_id, since=NOW + MINUTE) == []
+    assert await house.book.missed(job.endpoint_id, event_type="other") == []
     again = last.model_copy(update={"delivery_id": f"{last.delivery_id}:replay:1"})
     await claim(house, again, now=NOW + MINUTE)
-    assert await house.log.missed(job.endpoint_id) == []
+    assert await house.book.missed(job.endpoint_id) == []
 
 
 async def test_keys_and_headers_are_not_readable_in_the_database(house: House) -> None:

@@ -14,10 +14,9 @@ from typing import Any, Final
 
 from sqlalchemy import select, text
 
-from adapters.database.webhooks.deliveries import DeliveryLog
+from adapters.database.webhooks.deliveries import DeliveryBook
 from adapters.database.webhooks.events import delivery_id
 from adapters.database.webhooks.tables import pushes
-from adapters.sealing import SecretBox
 from jobs.batches import BATCH
 from jobs.deliveries import DELIVERY
 from jobs.emails import EMAIL
@@ -93,13 +92,12 @@ class Judge:
 
     place: Place
     effects: Effects
-    log: DeliveryLog
+    deliveries: DeliveryBook
 
     @classmethod
     async def open(cls, place: Place) -> "Judge":
         """Count the effects; all jobs have ended."""
-        log = DeliveryLog(place.database, SecretBox(b"k" * 32, "never opened"))
-        return cls(place, await Effects.count(place), log)
+        return cls(place, await Effects.count(place), DeliveryBook(place.database))
 
     async def judge(self, job: Planned) -> list[Verdict]:
         """Say what became of a job, and of the deliveries of an event."""
@@ -259,7 +257,7 @@ class Judge:
             told = status.error.message if status and status.error else "not made"
             return replace(verdict, lost=1, note=told)
         repeated = await repetitions(self.place.temporal, job_id)
-        made = await self.log.attempts_of(job_id)
+        made = await self.deliveries.attempts_of(job_id)
         unanswered = sum(not (entry.answer and entry.answer.status) for entry in made)
         named = min(accepted - 1, unanswered + repeated.redone + repeated.failed)
         return replace(

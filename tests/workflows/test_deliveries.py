@@ -46,7 +46,7 @@ async def test_an_accepted_event_is_delivered_at_the_first_attempt(
     [job] = await house.add_event(unique, endpoint)
     result = await deliver(house, temporal, job)
     assert result == Delivery(state=DeliveryState.DELIVERED, attempts=1, status=204)
-    record = await house.log.find(job_id(job))
+    record = await house.book.find(job_id(job))
     assert record is not None
     assert (record.state, record.attempts, record.last_status) == ("delivered", 1, 204)
 
@@ -61,7 +61,7 @@ async def test_a_failing_endpoint_is_tried_by_its_schedule_with_one_id_and_the_s
     assert (result.state, result.attempts) == (DeliveryState.DELIVERED, 5)
     assert {request.headers["webhook-id"] for request in house.sender.requests} == {unique}
     assert len({request.body for request in house.sender.requests}) == 1
-    attempts = await house.log.attempts_of(job_id(job))
+    attempts = await house.book.attempts_of(job_id(job))
     assert [attempt.answer.status for attempt in attempts if attempt.answer] == [
         500,
         404,
@@ -79,7 +79,7 @@ async def test_the_waits_between_attempts_are_those_of_the_schedule(
     house.sender.answers = statuses(500)
     async with house.worker(temporal):
         assert await failure_type(await start(temporal, job)) == "DeliveryExhausted"
-    times = [attempt.started_at for attempt in await house.log.attempts_of(job_id(job))]
+    times = [attempt.started_at for attempt in await house.book.attempts_of(job_id(job))]
     waits = [later - earlier for earlier, later in itertools.pairwise(times)]
     assert len(times) == 11
     for wait, planned in zip(waits, job.schedule[1:], strict=True):
@@ -145,7 +145,7 @@ async def test_cancel_ends_the_waiting_and_says_so_in_the_log(
         await handle.execute_update(DeliverWebhookWorkflow.cancel)
         result = await handle.result()
     assert result.state is DeliveryState.CANCELLED
-    record = await house.log.find(job_id(job))
+    record = await house.book.find(job_id(job))
     assert record is not None
     assert record.state is DeliveryState.CANCELLED
 
@@ -163,7 +163,7 @@ async def test_a_cancelled_job_is_cancelled_in_the_log_too(
         with pytest.raises(WorkflowFailureError) as failed:
             await handle.result()
     assert isinstance(failed.value.cause, CancelledError)
-    record = await house.log.find(job_id(job))
+    record = await house.book.find(job_id(job))
     assert record is not None
     assert record.state is DeliveryState.CANCELLED
 
@@ -226,7 +226,7 @@ async def test_a_failed_delivery_that_is_run_again_makes_its_attempts_anew(
         assert await failure_type(await start(temporal, job)) == "DeliveryExhausted"
         result = await (await start(temporal, job)).result()
     assert (result.state, result.attempts) == (DeliveryState.DELIVERED, 1)
-    assert len(await house.log.attempts_of(job_id(job))) == 4
+    assert len(await house.book.attempts_of(job_id(job))) == 4
 
 
 async def test_a_delivery_of_an_unknown_event_fails_at_once(
@@ -257,7 +257,7 @@ async def test_retry_after_moves_the_next_attempt(
     busy = Answer(status=503, headers={"retry-after": "3600"})
     house.sender.answers = [busy, Answer(status=204)]
     await deliver(house, temporal, job)
-    first, second = await house.log.attempts_of(job_id(job))
+    first, second = await house.book.attempts_of(job_id(job))
     assert second.started_at - first.started_at >= timedelta(hours=1)
 
 
@@ -283,7 +283,7 @@ async def test_five_days_without_success_disable_an_endpoint_after_a_warning(
 async def until_waiting(house: House, job: DeliverWebhook) -> None:
     """Return when the first attempt has failed and the second waits."""
     while True:
-        record = await house.log.find(job_id(job))
+        record = await house.book.find(job_id(job))
         if record is not None and record.state is DeliveryState.WAITING:
             return
         await asyncio.sleep(0.02)

@@ -24,7 +24,7 @@ def desk_of(house: House, client: Client) -> EndpointDesk:
         temporal=client,
         endpoints=house.endpoints,
         events=house.events,
-        deliveries=house.log,
+        deliveries=house.book,
     )
 
 
