@@ -115,7 +115,8 @@ class Teller:
                 delay = (
                     event.workflow_execution_started_event_attributes.first_workflow_task_backoff
                 )
-                wait = f", begins {delay.ToTimedelta()} later" if delay.ToSeconds() > 0 else ""
+                due = at + delay.ToTimedelta()
+                wait = f", begins at {due:%Y-%m-%d %H:%M:%S} UTC" if delay.ToSeconds() > 0 else ""
                 return LogLine(at=at, text=f"submitted{wait}")
             case "workflow_execution_completed":
                 return LogLine(at=at, text="completed")

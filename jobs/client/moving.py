@@ -20,7 +20,7 @@ from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.service import RPCError, RPCStatusCode
 
 from jobs.attributes import MEMO_MOVED
-from jobs.client import reading
+from jobs.client import holding, reading
 from jobs.client.connection import RPC_TIMEOUT, translated_errors
 from jobs.client.submission import MAX_DELAY
 from jobs.errors import ConflictError, InvalidInputError, Problem
@@ -34,7 +34,7 @@ async def move(
 
     Raises:
         InvalidInputError: The instant has no offset, is past, or is too far ahead.
-        ConflictError: The job has begun, or has ended.
+        ConflictError: The job has begun, has ended, or is held.
     """
     info = description.workflow_execution_info
     job_id = info.execution.workflow_id
@@ -42,6 +42,9 @@ async def move(
     state = derive_state(description)
     if state is not JobState.SCHEDULED:
         msg = f"job {job_id!r} is {state}: only one that has not begun can be moved"
+        raise ConflictError(msg)
+    if (hold := await holding.asked_hold(client, description)) is not None:
+        msg = f"job {job_id!r} is held ({hold.reason}), which a move would forget: release it first"
         raise ConflictError(msg)
     event = await reading.first_event(client, job_id, info.execution.run_id)
     moved_to = await client.data_converter.encode([at or datetime.now(UTC)])

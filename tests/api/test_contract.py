@@ -21,7 +21,7 @@ async def test_no_request_gets_an_error_of_ours_or_a_status_not_described(
     key = ["-H", f"Authorization: Bearer {await api.key('root', Scope.ADMIN)}"] if with_key else []
     process = await asyncio.create_subprocess_exec(
         str(SCHEMATHESIS), "run", f"{api.url}/openapi.json", *key,
-        "--phases", "examples,coverage,fuzzing", "--max-time", "30",
+        "--phases", "examples,coverage,fuzzing,stateful", "--max-time", "30", "--seed", "9",
         "--checks", "not_a_server_error,status_code_conformance,content_type_conformance",
         "--continue-on-failure",
         cwd=tmp_path,

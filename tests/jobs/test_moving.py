@@ -28,6 +28,8 @@ async def test_a_delayed_job_is_moved_and_keeps_everything_else(
     )
     assert moved.scheduled_at is not None
     assert abs(moved.scheduled_at - at) < timedelta(minutes=1)
+    [line] = [line async for line in jobs.logs(first.id)]
+    assert line.text == f"submitted, begins at {moved.scheduled_at:%Y-%m-%d %H:%M:%S} UTC"
     assert not (await jobs.submit("note", {"text": "x"}, options)).created
     started = await reading.describe(jobs.temporal, first.id)
     info = started.workflow_execution_info
@@ -51,6 +53,15 @@ async def test_a_job_that_has_begun_is_not_moved(jobs: JobClient, unique: str) -
         await jobs.reschedule(job.id, datetime.now(UTC) + HOUR)
     with pytest.raises(ConflictError, match="only one that has not begun"):
         await jobs.promote(job.id)
+
+
+async def test_a_held_job_is_not_moved_past_its_hold(jobs: JobClient, unique: str) -> None:
+    job = await jobs.submit("note", {"text": "x"}, Submission(key=unique, delay=HOUR))
+    await jobs.hold(job.id, "the price is wrong")
+    with pytest.raises(ConflictError, match=r"is held \(the price is wrong\).* release it first"):
+        await jobs.promote(job.id)
+    await jobs.release(job.id)
+    assert (await jobs.promote(job.id)).state is JobState.WAITING
 
 
 @pytest.mark.parametrize("offset", [-HOUR, timedelta(days=4000)])
