@@ -13,28 +13,26 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from temporalio.client import Client, WorkflowHistoryEventFilterType
+from temporalio.client import Client
 
 from jobs import kinds, validation
-from jobs.access import COMMON_FILES, INTERNAL_KINDS, owned_key, stored_files, upload_prefix
-from jobs.base import JobKind
-from jobs.batches import BATCH, files_of_items
 from jobs.client import (
-    acting,
+    cancelling,
     counting,
     deleting,
     explaining,
     holding,
     listing,
     moving,
+    owning,
     reading,
     redriving,
     retrying,
     submission,
+    waiting,
 )
-from jobs.client.acting import Cancelled
-from jobs.client.batches import check_retried
-from jobs.client.connection import RPC_TIMEOUT, connect, translated_errors
+from jobs.client.cancelling import Cancelled
+from jobs.client.connection import connect
 from jobs.client.counting import Count
 from jobs.client.deleting import Traces
 from jobs.client.explaining import Explanation
@@ -46,20 +44,9 @@ from jobs.client.logs import LogLine, logs
 from jobs.client.redriving import RedrivePreview, RedriveStatus
 from jobs.client.retrying import Retried
 from jobs.client.submission import OnConflict, Submission
-from jobs.errors import (
-    ConflictError,
-    InvalidInputError,
-    JobCancelledError,
-    JobFailedError,
-    JobNotFoundError,
-    Problem,
-    WaitTimedOutError,
-)
-from jobs.files import job_of_folder
 from jobs.redrives import RedriveFilter
-from jobs.status import JobState, JobStatus, derive_state
+from jobs.status import JobStatus
 from jobs.traces import Erased
-from jobs.validation import schema_of
 
 __all__ = [
     "Cancelled",
@@ -128,7 +115,7 @@ class JobClient:
         job_kind = kinds.find(kind)
         options = options or Submission()
         if self.owner is not None:
-            options = await self._owned(job_kind, data, options, self.owner)
+            options = await owning.owned(self.temporal, job_kind, data, options, self.owner)
         made = await submission.submit(
             self.temporal, job_kind, data, options, open_files=self.open_files
         )
@@ -141,47 +128,9 @@ class JobClient:
         shown = validation.redact(job_kind.input, made.input.model_dump(mode="json"))
         return status.model_copy(update={"created": made.created, "input": shown})
 
-    async def _owned(
-        self, kind: JobKind[Any, Any], data: Mapping[str, Any], options: Submission, owner: str
-    ) -> Submission:
-        """Return the options of an owner's submission.
-
-        Raises:
-            InvalidInputError: The kind is one that only the service starts, the key can't be one,
-                or the input names a stored file that is not the owner's.
-        """
-        if kind.name in INTERNAL_KINDS:
-            problem = Problem("kind", f"jobs of kind {kind.name!r} are started by the service")
-            raise InvalidInputError([problem])
-        schema = schema_of(kind.input)  # type: ignore[arg-type] # a class is hashable
-        named = [*stored_files(schema, data)]
-        if kind.name == BATCH.name:
-            named += files_of_items(data)
-            await check_retried(self.temporal, data, owner)
-        foreign = [path for path, key in named if not await self.may_read(key)]
-        if foreign:
-            message = "no such file among yours: upload it, or name a file of one of your jobs"
-            raise InvalidInputError([Problem(path, message) for path in foreign])
-        key = owned_key(owner, options.key) if options.key is not None else None
-        return replace(options, owner=owner, key=key)
-
     async def may_read(self, key: str) -> bool:
         """Tell whether a file in storage is the owner's: an upload, or of one of their jobs."""
-        if self.owner is None:
-            return True
-        if ".." in key:
-            return False
-        if key.startswith((*COMMON_FILES, upload_prefix(self.owner))):
-            return True
-        top, _, rest = key.partition("/")
-        folder, slash, _ = rest.partition("/")
-        if top != "jobs" or not slash:
-            return False
-        try:
-            await reading.describe(self.temporal, job_of_folder(folder), owner=self.owner)
-        except JobNotFoundError:
-            return False
-        return True
+        return self.owner is None or await owning.may_read(self.temporal, key, self.owner)
 
     async def status(self, job_id: str, *, with_input: bool = False) -> JobStatus:
         """Return the job as it is now: one call to the server while it is open, two once closed.
@@ -203,25 +152,7 @@ class JobClient:
             reading.check_id(job_id)
         else:
             await reading.describe(self.temporal, job_id, owner=self.owner)
-        try:
-            async with asyncio.timeout(within.total_seconds() if within else None):
-                while True:
-                    await self._until_run_closes(job_id)
-                    job = await reading.status_at_end(self.temporal, job_id, ui_url=self.ui_url)
-                    if job.state.final:
-                        return job
-        except TimeoutError:
-            msg = f"job {job_id!r} is not done after {within}; it goes on"
-            raise WaitTimedOutError(msg) from None
-
-    async def _until_run_closes(self, job_id: str) -> None:
-        handle = self.temporal.get_workflow_handle(job_id)
-        closing = WorkflowHistoryEventFilterType.CLOSE_EVENT
-        with translated_errors(job_id):
-            async for _ in handle.fetch_history_events(
-                wait_new_event=True, event_filter_type=closing, skip_archival=True
-            ):
-                return
+        return await waiting.until_final(self.temporal, job_id, within=within, ui_url=self.ui_url)
 
     async def watch(
         self, job_id: str, *, interval: timedelta = WATCH_INTERVAL
@@ -245,20 +176,7 @@ class JobClient:
             JobFailedError: It failed or timed out.
             JobCancelledError: It was cancelled or terminated.
         """
-        job = await self.status(job_id)
-        match job.state:
-            case JobState.COMPLETED:
-                return job.result or {}
-            case JobState.FAILED | JobState.TIMED_OUT:
-                error = job.error
-                msg = f"job {job_id!r} {job.state}: {error.type}: {error.message}" if error else ""
-                raise JobFailedError(msg)
-            case JobState.CANCELLED | JobState.TERMINATED:
-                msg = f"job {job_id!r} was {job.state}: it has no result"
-                raise JobCancelledError(msg)
-            case _:
-                msg = f"job {job_id!r} is {job.state}: it has no result yet"
-                raise ConflictError(msg)
+        return waiting.result_of(await self.status(job_id))
 
     async def explain(self, job_id: str) -> Explanation:
         """Say why the job is where it is; works while no worker lives.
@@ -301,12 +219,8 @@ class JobClient:
         Raises:
             ConflictError: It has already ended.
         """
-        state = derive_state(await reading.describe(self.temporal, job_id, owner=self.owner))
-        if state.final:
-            msg = f"job {job_id!r} has already ended: it is {state}"
-            raise ConflictError(msg)
-        with translated_errors(job_id):
-            await self.temporal.get_workflow_handle(job_id).cancel(rpc_timeout=RPC_TIMEOUT)
+        description = await reading.describe(self.temporal, job_id, owner=self.owner)
+        await cancelling.cancel(self.temporal, description)
 
     async def cancel_matching(self, wanted: JobFilter, *, dry_run: bool = False) -> Cancelled:
         """Ask every open job to stop that a filter matches, or only count them.
@@ -314,7 +228,7 @@ class JobClient:
         Raises:
             InvalidInputError: The filter names nothing.
         """
-        return await acting.cancel_matching(
+        return await cancelling.cancel_matching(
             self.temporal, wanted, owner=self.owner, dry_run=dry_run
         )
 

@@ -1,18 +1,20 @@
-"""Acting on every open job that a filter matches."""
+"""Asking jobs to stop: one, or every open one that a filter matches."""
 
 import asyncio
 from collections import Counter
 from dataclasses import replace
 from typing import Final
 
+from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionResponse
 from temporalio.client import Client
 
 from jobs.base import Contract
 from jobs.client import listing
 from jobs.client.connection import RPC_TIMEOUT, translated_errors
 from jobs.client.listing import JobFilter
-from jobs.errors import InvalidInputError, JobNotFoundError, Problem
+from jobs.errors import ConflictError, InvalidInputError, JobNotFoundError, Problem
 from jobs.kinds import KINDS_BY_WORKFLOW
+from jobs.status import derive_state
 
 OPEN: Final = "ExecutionStatus IN ('Running', 'Paused')"
 AT_ONCE: Final = 20
@@ -24,6 +26,20 @@ class Cancelled(Contract):
     count: int
     kinds: dict[str, int]
     dry_run: bool = False
+
+
+async def cancel(client: Client, description: DescribeWorkflowExecutionResponse) -> None:
+    """Ask the job that is described to stop.
+
+    Raises:
+        ConflictError: It has already ended.
+    """
+    job_id = description.workflow_execution_info.execution.workflow_id
+    state = derive_state(description)
+    if state.final:
+        msg = f"job {job_id!r} has already ended: it is {state}"
+        raise ConflictError(msg)
+    await _cancel(client, job_id)
 
 
 async def cancel_matching(
@@ -45,15 +61,19 @@ async def cancel_matching(
         found.setdefault(info.execution.workflow_id, kind.name if kind else info.type.name)
     if not dry_run:
         gate = asyncio.Semaphore(AT_ONCE)
-        await asyncio.gather(*(_cancel(client, job_id, gate) for job_id in found))
+        await asyncio.gather(*(_cancel_listed(client, job_id, gate) for job_id in found))
     kinds = Counter(found.values())
     return Cancelled(count=len(found), kinds=dict(kinds.most_common()), dry_run=dry_run)
 
 
-async def _cancel(client: Client, job_id: str, gate: asyncio.Semaphore) -> None:
+async def _cancel_listed(client: Client, job_id: str, gate: asyncio.Semaphore) -> None:
     async with gate:
         try:
-            with translated_errors(job_id):
-                await client.get_workflow_handle(job_id).cancel(rpc_timeout=RPC_TIMEOUT)
+            await _cancel(client, job_id)
         except JobNotFoundError:
             return  # it has ended since it was listed
+
+
+async def _cancel(client: Client, job_id: str) -> None:
+    with translated_errors(job_id):
+        await client.get_workflow_handle(job_id).cancel(rpc_timeout=RPC_TIMEOUT)
