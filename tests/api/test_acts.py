@@ -171,3 +171,23 @@ async def test_the_page_shows_and_does_nothing_with_the_job_of_another(
             told = [answer.headers.get("location", "").partition("?")[2] for answer in answers]
             assert told[0].replace(job, "note-no-such") == told[1] != ""
         assert (await ada.get(f"/v1/jobs/{job}")).json()["state"] == "waiting"
+
+
+async def test_the_page_lists_those_that_are_held(
+    api: Api, worker: StartWorker, unique: str
+) -> None:
+    key = await api.key(unique)
+    async with api.client(key) as http, api.client() as page:
+        await page.post("/sign-in", data={"key": key})
+        held, other = [(await http.post("/v1/jobs", json=NOTE)).json()["id"] for _ in range(2)]
+        await http.post(f"/v1/jobs/{held}/hold", json={"reason": "the price is wrong"})
+        async with worker():
+            await until(http, other, "completed")
+            await until(http, held, "held")
+
+            async def listed() -> str:
+                rows = (await page.get("/rows?state=held")).text
+                return rows if held in rows else ""
+
+            assert other not in await eventually(listed)
+            assert "the price is wrong" in (await page.get(f"/jobs/{held}")).text
