@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from cli import exits, output
+from cli.bulk import DryRun, Yes, by_id_or_filter, each, to_matching, wanted_jobs
 from cli.session import Session, run
 
 JobIds = Annotated[list[str], typer.Argument(metavar="ID...", help="Ids of the jobs.")]
@@ -21,14 +22,12 @@ def cancel(
     since: Annotated[
         str | None, typer.Option(help="All open ones submitted since: 2h, or an instant.")
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say how many.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")] = False,
+    dry_run: DryRun = False,
+    yes: Yes = False,
 ) -> None:
     """Ask jobs to stop, by id or all that a filter matches; they clean up and end as cancelled."""
 
     async def by_id(session: Session) -> int:
-        from cli.holding import each
-
         async def one(job_id: str) -> str:
             await session.jobs.cancel(job_id)
             job = await (session.jobs.wait(job_id) if wait else session.jobs.status(job_id))
@@ -37,28 +36,19 @@ def cancel(
         return await each(job_ids or [], one)
 
     async def by_filter(session: Session) -> int:
-        from cli.parsing import parse_pair, parse_since
-        from jobs.client import JobFilter
-
-        wanted = JobFilter(
-            kind=kind,
-            owner=owner,
-            tag=parse_pair("tag", tag) if tag else None,
-            since=parse_since("since", since) if since else None,
+        wanted = wanted_jobs(kind=kind, owner=owner, tag=tag, since=since)
+        found = await to_matching(
+            lambda only_look: session.jobs.cancel_matching(wanted, dry_run=only_look),
+            verb="Cancel",
+            dry_run=dry_run,
+            yes=yes,
         )
-        found = await session.jobs.cancel_matching(wanted, dry_run=True)
-        if found.count and not dry_run:
-            if not yes:
-                typer.confirm(f"Cancel {found.count:,} jobs?", abort=True, err=True)
-            found = await session.jobs.cancel_matching(wanted)
         output.print_rows(("KIND", "JOBS"), list(found.kinds.items()))
         done = "would be asked to stop" if dry_run else "asked to stop"
         output.say(f"{found.count:,} jobs {done}" if found.count else "no such job is open")
         return exits.OK
 
-    filters = [option for option in (kind, owner, tag, since) if option is not None]
-    if job_ids and filters:
-        raise typer.BadParameter("name jobs or a filter, not both")
+    by_id_or_filter(job_ids, kind, owner, tag, since)
     if wait and not job_ids:
         raise typer.BadParameter("--wait needs the ids of the jobs")
     raise typer.Exit(run(by_id if job_ids else by_filter))
@@ -73,8 +63,6 @@ def terminate(
     """End jobs at once, also such as hang; they can't clean up, so `cancel` is better."""
 
     async def command(session: Session) -> int:
-        from cli.holding import each
-
         async def one(job_id: str) -> str:
             await session.jobs.terminate(job_id, reason)
             return "ended as terminated"
@@ -93,7 +81,6 @@ def delete(
     """Forget jobs that have ended: history, input, log, files between steps, ledgers."""
 
     async def command(session: Session) -> int:
-        from cli.holding import each
         from opening import open_traces
 
         async with open_traces(session.settings) as traces:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from cli import output
+from cli.bulk import wanted_jobs
 from cli.session import Session, run
 
 COLUMNS: Final = ("ID", "KIND", "STATE", "PROGRESS", "ATTEMPTS", "SUBMITTED", "ERROR")
@@ -32,17 +33,7 @@ def list_jobs(
     """List jobs, newest first."""
 
     async def command(session: Session) -> None:
-        from cli.parsing import parse_pair, parse_since, parse_state
-        from jobs.client import JobFilter
-
-        wanted = JobFilter(
-            kind=kind,
-            state=parse_state(state),
-            owner=owner,
-            error=error,
-            tag=parse_pair("tag", tag) if tag else None,
-            since=parse_since("since", since) if since else None,
-        )
+        wanted = wanted_jobs(kind=kind, owner=owner, tag=tag, since=since, error=error, state=state)
         page = await session.jobs.list(wanted, limit=limit, cursor=cursor)
         if as_json:
             output.print_json(page)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from cli import exits, output
+from cli.bulk import Yes, confirm, each, wanted_jobs
 from cli.session import Session, run
 
 if TYPE_CHECKING:
@@ -23,8 +24,6 @@ def retry(
     """Let jobs that ended badly go on from their failed step; what was finished stays."""
 
     async def command(session: Session) -> int:
-        from cli.holding import each
-
         async def one(job_id: str) -> str:
             retried = await session.jobs.retry(job_id, now=now)
             return f"goes on {retried.how}"
@@ -49,24 +48,14 @@ def redrive(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only say which, and where they would go on.")
     ] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")] = False,
+    yes: Yes = False,
     wait: Annotated[bool, typer.Option("--wait", help="Follow it until all go on.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Let every failed job that a filter matches go on from its failed step."""
 
     async def command(session: Session) -> int:
-        from cli.parsing import parse_pair, parse_since, parse_state
-        from jobs.client import JobFilter
-
-        wanted = JobFilter(
-            kind=kind,
-            state=parse_state(state),
-            owner=owner,
-            error=error,
-            tag=parse_pair("tag", tag) if tag else None,
-            since=parse_since("since", since) if since else None,
-        )
+        wanted = wanted_jobs(kind=kind, owner=owner, tag=tag, since=since, error=error, state=state)
         told = await session.jobs.preview_redrive(wanted)
         if dry_run:
             _show_preview(told, as_json=as_json)
@@ -76,7 +65,7 @@ def redrive(
             return exits.OK
         if not yes:
             _show_preview(told, as_json=False)
-            typer.confirm(f"Redrive {told.count:,} jobs?", abort=True, err=True)
+        confirm(f"Redrive {told.count:,} jobs?", yes=yes)
         return await _redrive(session, wanted, rps, wait=wait, as_json=as_json)
 
     raise typer.Exit(run(command))
