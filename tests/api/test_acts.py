@@ -9,7 +9,7 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 
 from activities.redrives import RedriveActivities
-from api.pages import BUTTONS
+from api.pages.acting import BUTTONS
 from jobs.access import Scope
 from jobs.client import redriving
 from jobs.client.redriver import Redriver
