@@ -54,6 +54,11 @@ async def test_a_body_of_another_type(http: httpx.AsyncClient, sent: str) -> Non
     is_problem(await http.post("/v1/jobs", content=b"{}", headers=headers), 415)
 
 
+async def test_more_jobs_at_once_than_allowed(http: httpx.AsyncClient) -> None:
+    is_problem(await http.post("/v1/jobs/bulk", json={"items": [NOTE] * 1001}), 422)
+    is_problem(await http.post("/v1/jobs/bulk", json={"items": []}), 422)
+
+
 async def test_a_body_that_is_too_large_is_not_read(http: httpx.AsyncClient) -> None:
     async def endless() -> AsyncIterator[bytes]:
         for _ in range(10):

@@ -23,7 +23,6 @@ from jobs.webhooks.sources import WebhookSource
 from settings import Settings
 from tests.api.conftest import Api, serving
 from tests.api.test_access import PNG
-from tests.api.test_jobs import NOTE
 
 SECRET = standard.verification_key(standard.new_key(SignatureAlgorithm.HMAC))
 
@@ -95,15 +94,21 @@ async def away(api_settings: Settings) -> AsyncIterator[Api]:
 
 async def test_without_temporal_callers_are_told_to_come_again(away: Api) -> None:
     away.services.rates.per_second = 100
+    mail = {
+        "kind": "email",
+        "input": {"template": "welcome", "to": "a@example.com", "data": {"name": "A"}},
+    }
     async with away.as_owner("ada") as http:
         for answer in (
             await http.get("/v1/jobs"),
             await http.get("/v1/jobs/note-1"),
-            await http.post("/v1/jobs", json={**NOTE, "kind": "email",
-                "input": {"template": "welcome", "to": "a@example.com", "data": {"name": "A"}}}),
-        ):  # fmt: skip
+            await http.post("/v1/jobs/note-1/cancel"),
+            await http.post("/v1/jobs", json=mail),
+        ):
             assert answer.status_code == 503
             assert answer.headers["retry-after"] == "5"
+        many = await http.post("/v1/jobs/bulk", json={"items": [mail, {"kind": "email"}]})
+        assert [item["status"] for item in many.json()["data"]] == [503, 422]
         ready = await http.get("/readyz")
         assert (ready.status_code, ready.json()) == (503, {"temporal": False, "database": True})
         assert (await http.get("/healthz")).status_code == 200
