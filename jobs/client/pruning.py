@@ -6,22 +6,14 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from temporalio.api.common.v1 import WorkflowExecution
-from temporalio.client import (
-    Client,
-    Schedule,
-    ScheduleActionStartWorkflow,
-    ScheduleAlreadyRunningError,
-    ScheduleIntervalSpec,
-    ScheduleOverlapPolicy,
-    SchedulePolicy,
-    ScheduleSpec,
-)
+from temporalio.client import Client, ScheduleActionStartWorkflow
 
 from jobs.attributes import JOB_KIND
 from jobs.base import JobKind, Queue
 from jobs.client import deleting, listing, reading
 from jobs.client.connection import RPC_TIMEOUT, translated_errors
 from jobs.client.deleting import Traces
+from jobs.client.recurring import ensure_recurring
 from jobs.errors import JobNotFoundError
 from jobs.pruning import EVERY, PRUNE_SCHEDULE, PRUNE_WORKFLOW, Pruned
 from jobs.status import derive_state
@@ -88,23 +80,14 @@ class Pruner:
 
 async def ensure_prune(temporal: Client) -> bool:
     """Have closed jobs forgotten each hour; what is there stays. Tell whether it was made."""
-    schedule = Schedule(
-        action=ScheduleActionStartWorkflow(
-            PRUNE_WORKFLOW,
-            id=PRUNE_SCHEDULE,
-            task_queue=Queue.BATCHES,
-            execution_timeout=PRUNE_DEADLINE,
-            static_summary="forget what is past its retention",
-        ),
-        spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=EVERY)]),
-        policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=EVERY),
+    action = ScheduleActionStartWorkflow(
+        PRUNE_WORKFLOW,
+        id=PRUNE_SCHEDULE,
+        task_queue=Queue.BATCHES,
+        execution_timeout=PRUNE_DEADLINE,
+        static_summary="forget what is past its retention",
     )
-    try:
-        with translated_errors():
-            await temporal.create_schedule(PRUNE_SCHEDULE, schedule, rpc_timeout=RPC_TIMEOUT)
-    except ScheduleAlreadyRunningError:
-        return False
-    return True
+    return await ensure_recurring(temporal, PRUNE_SCHEDULE, action, every=EVERY)
 
 
 async def prune_now(temporal: Client, prune_id: str) -> Pruned:

@@ -1,28 +1,20 @@
-"""What the command line and the HTTP API do with endpoints and deliveries, and the door's starter.
+"""What the command line and the HTTP API do with endpoints and deliveries.
 
 Every method takes the owner who asks; what belongs to another is not found.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Any, Final, Protocol
+from datetime import UTC, datetime
+from typing import Any, Final
 from uuid import uuid4
 
-from temporalio.client import (
-    Client,
-    Schedule,
-    ScheduleActionStartWorkflow,
-    ScheduleAlreadyRunningError,
-    ScheduleIntervalSpec,
-    ScheduleOverlapPolicy,
-    SchedulePolicy,
-    ScheduleSpec,
-)
+from temporalio.client import Client
 
 from jobs import validation
 from jobs.client.connection import RPC_TIMEOUT, translated_errors
 from jobs.client.submission import Submission, submit
+from jobs.client.webhooks.stores import DeliveryStore, EndpointStore, EventStore
 from jobs.deliveries import DELIVERY, DeliverWebhook, DeliveryState
 from jobs.deliveries.records import AttemptRecord, DeliveryRecord
 from jobs.endpoints import (
@@ -34,23 +26,12 @@ from jobs.endpoints import (
     NewEndpoint,
     check_url,
 )
-from jobs.errors import (
-    ConflictError,
-    InvalidInputError,
-    JobNotFoundError,
-    Problem,
-    ServerUnreachableError,
-)
+from jobs.errors import ConflictError, InvalidInputError, JobNotFoundError, Problem
 from jobs.events import EVENT, TEST_EVENT
 from jobs.signatures import standard
-from jobs.webhooks import SWEEP_INTERVAL, SWEEP_WORKFLOW, WEBHOOK, ProcessWebhook
 
 MAX_REPLAYS: Final = 10_000
 SWITCHED_OFF: Final = "switched off by its owner"
-AT_ONCE: Final = timedelta(0)
-
-SWEEP_SCHEDULE: Final = "conveyor-sweep-webhooks"
-SWEEP_TIMEOUT: Final = timedelta(minutes=10)
 
 
 class EndpointNotFoundError(JobNotFoundError):
@@ -59,81 +40,6 @@ class EndpointNotFoundError(JobNotFoundError):
     def __init__(self, what: str, name: str) -> None:
         super().__init__(name)
         self.args = (f"no {what} {name!r}: `starter.py endpoints list` shows those that are there",)
-
-
-class EndpointStore(Protocol):
-    """What is needed from the registry of endpoints."""
-
-    async def add(
-        self, endpoint_id: str, owner: str, new: NewEndpoint, key: str, now: datetime
-    ) -> Endpoint:
-        """Register an endpoint."""
-        ...
-
-    async def count(self, owner: str) -> int:
-        """Return how many endpoints an owner has."""
-        ...
-
-    async def find(self, owner: str, endpoint_id: str) -> Endpoint | None:
-        """Return an endpoint of the owner's."""
-        ...
-
-    async def of_owner(self, owner: str) -> Sequence[Endpoint]:
-        """Return the endpoints of an owner."""
-        ...
-
-    async def set_state(self, endpoint_id: str, state: EndpointState, reason: str | None) -> None:
-        """Pause, disable or enable."""
-        ...
-
-    async def set_options(self, endpoint_id: str, options: EndpointOptions) -> None:
-        """Replace an endpoint's options."""
-        ...
-
-    async def rotate(self, endpoint_id: str, key: str, previous_until: datetime) -> None:
-        """Sign with a new key, and for a time with the old one too."""
-        ...
-
-    async def remove(self, endpoint_id: str) -> None:
-        """Forget an endpoint."""
-        ...
-
-
-class EventStore(Protocol):
-    """What is needed from the log of published events."""
-
-    async def payload_of(self, owner: str, event_id: str) -> str | None:
-        """Return where the data of an event of the owner's lie, if they lie in storage."""
-        ...
-
-
-class DeliveryStore(Protocol):
-    """What is needed from the log of deliveries."""
-
-    async def of_endpoint(
-        self, endpoint_id: str, *, state: DeliveryState | None = None, limit: int = 100
-    ) -> Sequence[DeliveryRecord]:
-        """Return deliveries to an endpoint, newest first."""
-        ...
-
-    async def missed(
-        self,
-        endpoint_id: str,
-        *,
-        since: datetime | None = None,
-        event_type: str | None = None,
-        limit: int = 100,
-    ) -> Sequence[DeliveryRecord]:
-        """Return deliveries that failed and were not made again since, oldest first."""
-        ...
-
-    async def find(self, delivery_id: str) -> DeliveryRecord | None:
-        """Return one delivery."""
-        ...
-
-    async def attempts_of(self, delivery_id: str) -> Sequence[AttemptRecord]:
-        """Return the attempts of a delivery."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -327,42 +233,3 @@ class EndpointDesk:
             made = await submit(self.temporal, DELIVERY, job.model_dump(mode="json"), options)
             replayed.append(made.job_id)
         return replayed
-
-
-@dataclass(frozen=True, slots=True)
-class InboundStarter:
-    """Starts the jobs of inbound events, in one call to the server."""
-
-    temporal: Client | None
-    """None when the server did not answer: events wait for the sweep."""
-
-    async def start(self, job: ProcessWebhook, key: str, owner: str) -> None:
-        """Start the event's job; one that is there is fine.
-
-        Raises:
-            ServerUnreachableError: Temporal is away; it is not waited for.
-        """
-        if self.temporal is None:
-            msg = "no Temporal server answers"
-            raise ServerUnreachableError(msg)
-        options = Submission(key=key, owner=owner or None, retry_for=AT_ONCE)
-        await submit(self.temporal, WEBHOOK, job.model_dump(mode="json"), options)
-
-
-async def ensure_sweep(temporal: Client) -> None:
-    """Have the sweep over stored events run each minute; what is there stays as it is."""
-    schedule = Schedule(
-        action=ScheduleActionStartWorkflow(
-            SWEEP_WORKFLOW,
-            id="sweep-webhooks",
-            task_queue=WEBHOOK.queue,
-            execution_timeout=SWEEP_TIMEOUT,
-        ),
-        spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=SWEEP_INTERVAL)]),
-        policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=SWEEP_INTERVAL),
-    )
-    try:
-        with translated_errors():
-            await temporal.create_schedule(SWEEP_SCHEDULE, schedule, rpc_timeout=RPC_TIMEOUT)
-    except ScheduleAlreadyRunningError:
-        return
