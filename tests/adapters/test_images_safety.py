@@ -123,6 +123,16 @@ async def test_a_crash_costs_only_its_own_step() -> None:
         await pool.close()
 
 
+@pytest.fixture
+def fresh_forkserver() -> None:
+    """End the process that children are forked from, which other tests began with their modules."""
+    server = multiprocessing.forkserver._forkserver
+    if (pid := server._forkserver_pid) is not None:  # type: ignore[attr-defined]  # private
+        os.kill(pid, signal.SIGKILL)
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+
+
+@pytest.mark.usefixtures("fresh_forkserver")
 async def test_a_child_carries_nothing_of_the_worker() -> None:
     pool = ImagePool(processes=1)
     darkroom = Darkroom(pool)
