@@ -60,7 +60,8 @@ def test_the_wheel_holds_every_file_of_its_packages(wheel: Path) -> None:
         if path.is_file() and IGNORED.isdisjoint(path.parts)
     }
     assert expected - names == set()
-    assert {"settings/__init__.py", "starter.py", "wiring.py", "worker.py", "jobs/py.typed"} <= names
+    doors = {"settings/__init__.py", "starter.py", "wiring.py", "worker.py", "jobs/py.typed"}
+    assert doors <= names
 
 
 def test_the_source_archive_holds_what_is_needed_to_build_test_and_deploy(built: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from adapters import devserver
 from jobs.client import JobClient, JobFilter, connect
 from jobs.status import JobState
-from tests.adapters.test_smtp import make_authority
+from tests.authority import make_authority
 from tests.end_to_end.installation import ROOT, Installation
 from tests.end_to_end.story import Story, matches
 from tests.mail_relay import mail_relay
