@@ -9,7 +9,17 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-PACKED = ("activities", "adapters", "api", "cli", "jobs", "migrations", "templates", "workflows")
+PACKED = (
+    "activities",
+    "adapters",
+    "api",
+    "cli",
+    "jobs",
+    "migrations",
+    "settings",
+    "templates",
+    "workflows",
+)
 IGNORED = {"__pycache__", ".gitignore"}
 
 
@@ -60,7 +70,7 @@ def test_the_wheel_holds_every_file_of_its_packages(wheel: Path) -> None:
         if path.is_file() and IGNORED.isdisjoint(path.parts)
     }
     assert expected - names == set()
-    doors = {"settings/__init__.py", "starter.py", "wiring.py", "worker.py", "jobs/py.typed"}
+    doors = {"starter.py", "wiring.py", "worker.py", "jobs/py.typed"}
     assert doors <= names
 
 
