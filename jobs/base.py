@@ -25,12 +25,12 @@ attempt. The last name is the server's spelling of a lost heartbeat.
 """
 
 HOLD_ON: Final = frozenset(
-    {"StorageDenied", "StorageFull", "DatabaseOutdated", "EncryptionKeyMissing"}
+    {"StorageDenied", "StorageFull", "DatabaseFull", "DatabaseOutdated", "EncryptionKeyMissing"}
 )
 """Errors of any step after which a person must mend something before another attempt helps.
 
 Instead of failing, the job is held with the error as the reason, and the step runs afresh after
-``release``. A transient error (``DatabaseOutdated``) is first tried as often as the step allows.
+``release``. A transient error (``DatabaseFull``) is first tried as often as the step allows.
 """
 
 MEMO_NOTE: Final = "note"

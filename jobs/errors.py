@@ -6,6 +6,7 @@ Raised inside activities, seen by retry policies, the Web UI and ``status`` unde
     └── JobError
         ├── TransientError      another attempt may mend it; ``retry_after`` says when
         │   ├── DatabaseUnavailable
+        │   │   └── DatabaseFull
         │   └── DatabaseOutdated    its migrations have not been applied
         └── PermanentError      no attempt can mend it: the job fails at once
             ├── DatabaseRefused     the statement can't succeed on this data
@@ -79,7 +80,11 @@ class PoisonJob(PermanentError):
 
 
 class DatabaseUnavailable(TransientError):
-    """The application database can't be reached, is locked, or is full."""
+    """The application database can't be reached, or is locked."""
+
+
+class DatabaseFull(DatabaseUnavailable):
+    """The application database has no room left: make some."""
 
 
 class DatabaseOutdated(TransientError):

@@ -20,7 +20,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from adapters.database import sqlite as sqlite_driver
-from jobs.errors import DatabaseOutdated, DatabaseRefused, DatabaseUnavailable
+from jobs.errors import DatabaseFull, DatabaseOutdated, DatabaseRefused, DatabaseUnavailable
 
 Dialect = Literal["sqlite", "postgresql"]
 Insert = sqlite.Insert | postgresql.Insert
@@ -49,7 +49,6 @@ SQLITE_AWAY: Final = (
     "SQLITE_LOCKED",
     "SQLITE_IOERR",
     "SQLITE_CANTOPEN",
-    "SQLITE_FULL",
     "SQLITE_PROTOCOL",
     "SQLITE_NOMEM",
     "SQLITE_INTERRUPT",
@@ -59,11 +58,13 @@ POSTGRESQL_AWAY: Final = (
     "25P03",  # idle in transaction too long
     "25006",  # read-only: a failover is under way
     "40",  # serialization, deadlock
-    "53",  # out of disk, memory, connections
+    "53",  # out of memory, connections
     "55P03",  # lock not available
     "57",  # cancelled, shutting down, starting up
     "OperationalError",  # the driver's own: no server has answered
 )
+FULL: Final = {"SQLITE_FULL", "53100"}
+"""SQLite's code and PostgreSQL's."""
 SQLITE_UNDEFINED: Final = ("no such table", "no such column")
 POSTGRESQL_UNDEFINED: Final = ("42P01", "42703")
 
@@ -114,7 +115,7 @@ class Database:
         """Run the body in a write transaction, committed at its end; keep it short.
 
         Raises:
-            DatabaseUnavailable: the database is away, locked or full.
+            DatabaseUnavailable: the database is away, locked or full (``DatabaseFull``).
             DatabaseOutdated: a table or column is missing.
             DatabaseRefused: a statement can't succeed on this data.
         """
@@ -154,7 +155,7 @@ class Database:
         A statement whose task is cancelled may take effect all the same.
 
         Raises:
-            DatabaseUnavailable: the database is away, locked or full.
+            DatabaseUnavailable: the database is away, locked or full (``DatabaseFull``).
             DatabaseOutdated: a table or column is missing.
             DatabaseRefused: the statement can't succeed on this data.
         """
@@ -287,8 +288,10 @@ def _translate(error: DBAPIError) -> Exception:
         outdated = code in POSTGRESQL_UNDEFINED
         away = error.connection_invalidated or code.startswith(POSTGRESQL_AWAY)
         constraint = getattr(getattr(cause, "diag", None), "constraint_name", None) or ""
+    if code in FULL:
+        return DatabaseFull(f"the database has no room left ({code}): make some, then release")
     if away:
-        return DatabaseUnavailable(f"the database is away, locked or full ({code})")
+        return DatabaseUnavailable(f"the database is away or locked ({code})")
     logger.error("statement refused", extra={"code": code, "statement": error.statement})
     if outdated:
         msg = f"a table or column is missing ({code}): apply the migrations, `starter.py setup`"

@@ -36,7 +36,7 @@ async def migrate(url: str, revision: str = "head") -> None:
 
     Raises:
         MigrationError: the database is newer than this program, or would be left inconsistent.
-        DatabaseUnavailable: the database is away, locked or full.
+        DatabaseUnavailable: the database is away, locked or full (``DatabaseFull``).
     """
     async with alembic_globals, _alone(url) as connection:
         await connection.run_sync(_upgrade, revision)

@@ -89,6 +89,9 @@ def translated_errors(job_id: str = "") -> Iterator[None]:
         if error.status in UNREACHABLE:
             msg = f"the Temporal server does not answer: {error.message}"
             raise ServerUnreachableError(msg) from None
+        if error.status is RPCStatusCode.RESOURCE_EXHAUSTED:
+            msg = f"the Temporal server has too much to do, try again: {error.message}"
+            raise ServerUnreachableError(msg) from None
         if error.status is RPCStatusCode.NOT_FOUND and "namespace" not in error.message.lower():
             raise JobNotFoundError(job_id) from None
         raise

@@ -16,7 +16,7 @@ from adapters.database import Database, engine
 from adapters.database.metadata import from_micros, metadata, to_micros
 from adapters.database.sqlite import connect
 from adapters.database.users import Users, load_demo
-from jobs.errors import DatabaseOutdated, DatabaseRefused, DatabaseUnavailable
+from jobs.errors import DatabaseFull, DatabaseOutdated, DatabaseRefused, DatabaseUnavailable
 from tests.adapters.conftest import postgresql_url
 
 SIDES = ("left", "right")
@@ -286,6 +286,21 @@ async def test_a_file_that_can_not_be_made_is_worth_another_attempt(tmp_path: Pa
     with pytest.raises(DatabaseUnavailable, match="SQLITE_CANTOPEN") as caught:
         await database.check()
     assert str(tmp_path) not in str(caught.value)
+    await database.close()
+
+
+async def test_a_database_without_room_says_so(tmp_path: Path) -> None:
+    database = Database.open(f"sqlite:///{tmp_path}/conveyor.db")
+    async with database.begin() as connection:
+        await connection.execute(text("CREATE TABLE heap (stuff BLOB)"))
+
+    async def fill() -> None:
+        async with database.begin() as connection:
+            await connection.execute(text("PRAGMA max_page_count=3"))
+            await connection.execute(text("INSERT INTO heap VALUES (zeroblob(100000))"))
+
+    with pytest.raises(DatabaseFull, match="SQLITE_FULL"):
+        await fill()
     await database.close()
 
 
