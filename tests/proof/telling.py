@@ -126,6 +126,7 @@ def as_json(described: Mapping[str, str], parts: Sequence[Part]) -> str:
         numbers = dataclasses.asdict(part)
         if isinstance(part, Outcome):
             numbers["totals"] = totals(part.verdicts)
+            numbers["struck"] = dict(part.struck)  # asdict counts the pairs of a Counter
             numbers["verdicts"] = [
                 verdict for verdict in numbers["verdicts"] if not _is_plain(verdict)
             ]
