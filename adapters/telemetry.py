@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
 from temporalio import activity, workflow
+from temporalio.exceptions import ApplicationError
 from temporalio.runtime import (
     LogForwardingConfig,
     LoggingConfig,
@@ -52,7 +53,17 @@ class LogReporter:
         self._logger.error("job failed for good", extra=failure.model_dump())
 
 
-class JsonFormatter(logging.Formatter):
+class _Formatter(logging.Formatter):
+    """Shows the traceback of what nobody expected; our own errors say all in their message."""
+
+    @override
+    def formatException(self, ei: Any) -> str:
+        if isinstance(ei[1], ApplicationError):
+            return str(ei[1])
+        return super().formatException(ei)
+
+
+class JsonFormatter(_Formatter):
     """One JSON object a line; the job and facts from ``extra`` are fields of their own."""
 
     def __init__(self, owners: "OwnerNames") -> None:
@@ -73,7 +84,7 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(line, default=str, ensure_ascii=False)
 
 
-class TextFormatter(logging.Formatter):
+class TextFormatter(_Formatter):
     """Time, level and message, then the facts as ``key=value``."""
 
     def __init__(self, owners: "OwnerNames") -> None:
@@ -169,9 +180,11 @@ def set_up_logging(
     logging.basicConfig(handlers=[handler], level=level, force=True)
     for chatty in (CORE_LOGGER, "alembic"):
         logging.getLogger(chatty).setLevel(logging.ERROR)
-    for activity_or_workflow in ("temporalio.activity", "temporalio.workflow"):
-        # The context goes into fields, not into each message as well.
-        logging.getLogger(activity_or_workflow).setLevel(level)
+    # The context goes into fields, not into each message as well.
+    activity.logger.activity_info_on_message = False
+    workflow.logger.workflow_info_on_message = False
+    # It says once for each queue, as information, what the worker's own line says once for all.
+    logging.getLogger("temporalio.worker._worker").setLevel(max(level, logging.WARNING))
 
 
 def open_runtime(metrics_host: str = LOOPBACK, metrics_port: int | None = None) -> Runtime:

@@ -32,9 +32,10 @@ CODES: Final = {
     "WaitTimedOutError": TIMED_OUT,
 }
 TOLD: Final = {*CODES, "LocalProcessError", "PayloadAltered"}
-"""Errors whose message says it all; any other is shown with its traceback."""
+"""Errors whose message says it all; any other is shown with its traceback.
 
-"""By name, so that no command pays for importing what it does not use."""
+By name, so that no command pays for importing what it does not use.
+"""
 
 
 def run_to_exit(command: Callable[[], object]) -> NoReturn:

@@ -54,7 +54,8 @@ async def _watch(jobs: "JobClient", job_id: str, within: timedelta | None) -> "J
         async with asyncio.timeout(within.total_seconds() if within else None):
             return await (show_bar if sys.stderr.isatty() else show_lines)(jobs, job_id)
     except TimeoutError:
-        msg = f"job {job_id!r} is not done after {within}; it goes on"
+        spent = output.duration(within.total_seconds()) if within else "that time"
+        msg = f"job {job_id!r} is not done after {spent}; it goes on"
         raise WaitTimedOutError(msg) from None
 
 
@@ -70,11 +71,11 @@ async def show_lines(jobs: "JobClient", job_id: str) -> "JobStatus":
                 return job
 
 
-def describe(job: "JobStatus") -> str:
+def describe(job: "JobStatus", *, with_percent: bool = True) -> str:
     """Return a job's state and progress on one line."""
     progress = job.progress
     parts = [str(job.state)]
-    if progress.percent is not None and not job.state.final:
+    if with_percent and progress.percent is not None and not job.state.final:
         parts.append(f"{progress.percent:.0f} %")
     if progress.step:
         parts.append(progress.step)
@@ -112,4 +113,4 @@ async def show_bar(jobs: "JobClient", job_id: str) -> "JobStatus":
 
 
 def _draw(bar: "Bar", task: "TaskID", job: "JobStatus") -> None:
-    bar.update(task, completed=job.progress.percent, step=describe(job))
+    bar.update(task, completed=job.progress.percent, step=describe(job, with_percent=False))

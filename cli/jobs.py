@@ -67,10 +67,15 @@ def _facts(job: "JobStatus") -> dict[str, object]:
         )
         if job.finished_at
         else None,
-        "input": output.compact(job.input) if job.input else None,
+        "input": output.compact(_given(job.input)) if job.input else None,
         "result": output.compact(job.result) if job.result else None,
         "web UI": job.links.temporal_ui,
     }
+
+
+def _given(fields: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields of an input that say something."""
+    return {name: value for name, value in fields.items() if value not in (None, [], {})}
 
 
 def logs(

@@ -88,6 +88,8 @@ def list_keys(
         output.print_json([key.model_dump(mode="json") for key in found])
         return
     output.print_rows(COLUMNS, [_row(key) for key in found])
+    if not found:
+        output.say("no keys; `starter.py keys create --owner OWNER` makes one")
 
 
 @app.command()

@@ -23,7 +23,7 @@ def show_kinds(
             (each.name, each.queue, (each.input.__doc__ or "").strip().partition("\n")[0])
             for each in kinds.ALL
         ]
-        output.print_rows(("KIND", "QUEUE", "INPUT"), rows)
+        output.print_rows(("KIND", "QUEUE", "WHAT IT TAKES"), rows)
         return
     found = kinds.find(kind)
     if schema:
@@ -52,11 +52,11 @@ def _page(name: str) -> str:
         policy = options.get("retry_policy")
         timeout = options.get("start_to_close_timeout")
         attempts = f"{policy.maximum_attempts} attempts" if policy else ""
-        limit = f"{timeout.total_seconds():g} s each" if timeout else ""
+        limit = f"{output.duration(timeout.total_seconds())} each" if timeout else ""
         lines.append(f"    {step:<24} {attempts}, {limit}")
     lines.append("  input")
     for field, about in properties.items():
         mark = "required" if field in required else ""
-        text = " ".join(about.get("description", "").split())
+        text = " ".join(about.get("description", "").replace("``", "`").split())
         lines.append(f"    {field:<16} {mark:<9} {text}".rstrip())
     return "\n".join(lines) + "\n"

@@ -69,6 +69,7 @@ def print_rows(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    table.show_header = any(columns)
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in texts:
@@ -93,9 +94,9 @@ def ago(instant: datetime | None) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return a span of time with its unit, two figures at most."""
+    """Return a span of time in its largest unit that is even, or of which there are two."""
     for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
-        if seconds >= 2 * size:
+        if seconds >= 2 * size or seconds == size:
             return f"{seconds / size:.0f} {unit}"
     return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"  # noqa: PLR2004
 

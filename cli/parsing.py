@@ -68,4 +68,8 @@ def parse_since(option: str, text: str) -> datetime:
     """Read an instant, or a span back from now such as ``2h``."""
     if PART.fullmatch(text) or PART.sub("", text) == "":
         return datetime.now(UTC) - parse_duration(option, text)
-    return parse_instant(option, text)
+    try:
+        return parse_instant(option, text)
+    except InvalidInputError:
+        fix = "write a span such as 2h, or a time with its offset: 2027-01-31T09:00:00+01:00"
+        raise InvalidInputError([Problem(option, f"{text!r}: {fix}")]) from None

@@ -136,6 +136,8 @@ def list_inbound(
         output.print_json([record.model_dump(mode="json") for record in found])
         return
     output.print_rows(COLUMNS, [_row(record) for record in found])
+    if not found:
+        output.say("no such event")
 
 
 @app.command()

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 
+COLUMNS: Final = ("DEPENDENCY", "STATE", "WHAT IT SAYS, OR THE FIX")
 RETENTION_DEFAULT_H: Final = 24
 
 
@@ -47,13 +48,13 @@ def health(
     except Exception as error:
         if exits.code_for(error) != exits.UNREACHABLE:
             raise
-        output.print_rows((), [("server", "FAIL", str(error))])
+        output.print_rows(COLUMNS, [("server", "FAIL", str(error))])
         raise typer.Exit(exits.UNREACHABLE) from None
     if as_json:
         output.print_json([check._asdict() for check in checks])
     else:
         rows = [(check.name, check.state, check.told) for check in checks]
-        output.print_rows(("DEPENDENCY", "", ""), rows)
+        output.print_rows(COLUMNS, rows)
     if not all(check.ok or check.degraded for check in checks):
         raise typer.Exit(exits.UNEXPECTED)
 
@@ -182,12 +183,15 @@ async def _pollers(client: "Client", queue: str) -> tuple[bool, str]:
     from jobs.client.queues import queue_status
 
     status = await queue_status(client, queue)
-    waiting = f", {status.waiting} steps wait" if status.waiting else ""
+    waiting = ""
+    if status.waiting:
+        waiting = f", {status.waiting:,} steps wait" if status.waiting > 1 else ", 1 step waits"
     if not status.pollers:
         return False, f"no worker polls{waiting}: python worker.py"
     if status.paused:
         return True, f"paused by {status.author}: {status.reason}{waiting}"
-    return True, f"{status.pollers} polled lately{waiting}"
+    workers = "1 worker polls" if status.pollers == 1 else f"{status.pollers} workers poll"
+    return True, f"{workers}{waiting}"
 
 
 def setup(

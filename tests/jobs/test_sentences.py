@@ -50,7 +50,7 @@ HELD = job(JobState.HELD)
         (
             {"job": WAITING, "queue": queue(pollers=0, last_poll_at=None)},
             Reason.NO_WORKER,
-            "No worker polls the queue 'emails', for five minutes at least.",
+            "No worker polls the queue 'emails'; none has within the last five minutes.",
         ),
         (
             {"job": WAITING, "queue": queue(last_poll_at=EARLIER)},

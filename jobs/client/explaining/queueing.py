@@ -25,7 +25,7 @@ def in_line(facts: Facts, since: datetime | None) -> Explanation:
         text = (
             f"No worker polls the queue {name} since {at(polled)}."
             if polled
-            else f"No worker polls the queue {name}, for five minutes at least."
+            else f"No worker polls the queue {name}; none has within the last five minutes."
         )
         advice = f"start one: python worker.py --queue {queue.name}"
     elif queue.paused and facts.step is not None:
