@@ -9,6 +9,7 @@ import asyncio
 import functools
 import hashlib
 from collections.abc import Mapping
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -93,6 +94,9 @@ class ImagePool:
             raise DecoderTimeout(msg) from None
         except ProcessExpired as error:
             msg = f"the process that decodes died (exit code {error.exitcode})"
+            raise DecoderCrash(msg) from None
+        except BrokenProcessPool:  # it died before the pool knew what it was at
+            msg = "all processes that decode died; others are started"
             raise DecoderCrash(msg) from None
         if "code" in report:
             raise BY_CODE[report["code"]](report["message"])
