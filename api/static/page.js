@@ -30,6 +30,8 @@ if (page) {
     const amount = progress.total ? ` ${progress.done} of ${progress.total} ${progress.unit}` : "";
     at.textContent = [progress.percent === null ? "" : `${Math.round(progress.percent)} %`, progress.step + amount, progress.message].filter(Boolean).join(" · ");
   };
+  let reload = 0;
+  addEventListener("beforeunload", () => clearTimeout(reload)); // it would undo a click on a link
   const source = new EventSource(page.dataset.events);
   source.addEventListener("progress", (event) => show(JSON.parse(event.data)));
   source.addEventListener("state", (event) => {
@@ -39,7 +41,7 @@ if (page) {
     state.textContent = job.state;
     state.className = `state ${job.state}`;
     // The server makes the rest of the page: buttons, steps, error, result.
-    if (changed) setTimeout(() => location.reload(), 300);
+    if (changed) reload = setTimeout(() => location.reload(), 300);
   });
   source.addEventListener("end", () => {
     source.close();

@@ -68,6 +68,7 @@ def test_a_person_resizes_a_picture_and_cancels_another_job(
         page.get_by_role("button", name="Cancel").click()
         with installation.worker():
             expect(page.locator("#state")).to_have_text("cancelled")
+            expect(page.locator("[data-events]")).to_have_count(0)  # made anew by the server
 
         page.goto(f"{url}/?state=completed")
         expect(page.locator("tbody tr")).to_have_count(1)

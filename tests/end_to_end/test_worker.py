@@ -4,23 +4,28 @@ import json
 import os
 import signal
 import socket
+import time
 import urllib.request
 from pathlib import Path
 
 import pytest
 
-from tests.end_to_end.installation import Installation
+from adapters import devserver
+from adapters.devserver import DevServer
+from tests.end_to_end.installation import PATIENCE_S, Installation, WorkerProcess
 
 pytestmark = pytest.mark.slow
 
 WELCOME = ("template=welcome", "to=ada@example.com", "data.name=Ada")
 
 
-def server_of(installation: Installation) -> dict[str, object]:
-    """Return what the embedded server tells of itself."""
-    state = installation.folder / "data" / "temporal" / "server.json"
-    told: dict[str, object] = json.loads(state.read_text())
-    return told
+def server_of(installation: Installation, worker: WorkerProcess) -> DevServer:
+    """Return the embedded server; it may just be on its way back from a fall."""
+    deadline = time.monotonic() + PATIENCE_S
+    while (server := devserver.running(installation.folder / "data")) is None:
+        assert time.monotonic() < deadline, worker.text()
+        time.sleep(0.05)  # between looks at a file
+    return server
 
 
 def free_port() -> int:
@@ -40,9 +45,9 @@ def test_a_worker_brings_its_own_server_which_the_command_line_finds(alone: Inst
 
 
 def test_jobs_survive_the_end_of_server_and_worker(alone: Installation) -> None:
-    with alone.worker("--queue", "images"):
+    with alone.worker("--queue", "images") as worker:
         waiting = alone.submit("email", *WELCOME)
-        os.kill(int(str(server_of(alone)["pid"])), signal.SIGKILL)
+        os.kill(server_of(alone, worker).pid, signal.SIGKILL)
         assert alone.until(waiting, "waiting")["state"] == "waiting"  # the server is started anew
     with alone.worker():
         assert alone.until(waiting, "completed")["attempts"] == 1
