@@ -1,6 +1,7 @@
 """What keeps the house in order, besides the import contracts in ``pyproject.toml``."""
 
 import ast
+import asyncio
 import inspect
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 from temporalio.workflow import ActivityConfig
 
+from adapters.database import migrate
 from jobs import kinds
 from jobs.base import NEVER_RETRIED, JobKind
 from tests.wiring import wire_everything
@@ -31,6 +33,36 @@ SIDE_EFFECTS = {
     "typst",
     "xlsxwriter",
 }
+FOR_OTHERS_THAN_THE_API = {
+    "PIL",
+    "aiohttp",
+    "aiosmtplib",
+    "alembic",
+    "matplotlib",
+    "mjml",
+    "numpy",
+    "pebble",
+    "psycopg",
+    "pyarrow",
+    "pygments",
+    "python_calamine",
+    "rich",
+    "typst",
+    "xlsxwriter",
+}
+"""What only workers, the command line or PostgreSQL need; each holds megabytes for good."""
+OPEN_THE_API = """
+import asyncio, os, sys
+import api.__main__, settings
+
+async def main():
+    async with api.__main__.opened(settings.load()):
+        print(*sys.modules)
+
+asyncio.run(main())
+sys.stdout.flush()
+os._exit(0)  # the SDK's threads need no patience here
+"""
 OUTSIDE_THE_SANDBOX = {"__init__", "interceptor", "measuring", "sandbox"}
 WORKFLOW_MODULES = sorted(
     f"workflows.{path.stem}"
@@ -92,6 +124,22 @@ def test_a_workflow_brings_no_library_with_side_effects(module: str) -> None:
         [sys.executable, "-c", script], cwd=ROOT, check=True, capture_output=True, text=True
     ).stdout.split()
     assert SIDE_EFFECTS.isdisjoint(loaded)
+
+
+async def test_the_api_on_a_migrated_database_holds_no_library_of_others(tmp_path: Path) -> None:
+    await migrate(f"sqlite:///{tmp_path}/conveyor.db")
+
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", OPEN_THE_API),
+        cwd=ROOT,
+        env={"CONVEYOR_DATA_DIR": str(tmp_path), "PATH": ""},
+        stdout=asyncio.subprocess.PIPE,
+    )
+    loaded, _ = await process.communicate()
+
+    assert process.returncode == 0
+    assert "api.services" in loaded.decode().split()
+    assert FOR_OTHERS_THAN_THE_API.isdisjoint(loaded.decode().split())
 
 
 def test_nothing_imports_a_door() -> None:

@@ -15,7 +15,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from adapters.database.engine import Database
 from adapters.database.metadata import to_micros
 from adapters.database.shop import customers, orders, products
-from adapters.database.transfers.copying import copied
 from adapters.database.transfers.tables import export_parts
 from jobs.currencies import DIGITS, USUAL_DIGITS
 from jobs.exports import QUERIES, Column, ExportData, Kind, Page, Part, Query, Stretch
@@ -110,6 +109,8 @@ class Snapshot:
 
     async def csv(self, stretch: Stretch, *, guard: bool) -> AsyncGenerator[bytes]:
         """Yield the rows of a stretch in order, as lines of CSV written by the database."""
+        from adapters.database.transfers.copying import copied  # brings PostgreSQL's driver
+
         spelled = ", ".join(self._spelled(column, guard=guard) for column in self.query.columns)
         where = self._between(select(self._key), stretch.after, stretch.last).order_by(self._key)
         compiled = str(

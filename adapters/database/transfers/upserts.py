@@ -12,7 +12,6 @@ from functools import lru_cache
 from itertools import chain, compress, islice
 from typing import Any, Final
 
-import psycopg
 from sqlalchemy import Table
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -22,6 +21,8 @@ from jobs.imports import Written
 SQLITE_VALUES: Final = 32_766
 """Most values that SQLite binds in one statement."""
 SQLITE_ROWS: Final = 1000
+UNIQUE_VIOLATION: Final = "23505"
+"""PostgreSQL's code."""
 
 Columns = Mapping[str, Sequence[Any]]
 
@@ -95,7 +96,7 @@ async def _insert_all(
     try:
         await _copy(connection, f"COPY {quoted(table)} ({listed}) FROM STDIN", text)
     except DBAPIError as error:
-        if not isinstance(error.orig, psycopg.errors.UniqueViolation):
+        if getattr(error.orig, "sqlstate", None) != UNIQUE_VIOLATION:
             raise
         await trial.rollback()
         return False
@@ -137,6 +138,8 @@ async def _update_one_by_one(
 
 
 async def _copy(connection: AsyncConnection, statement: str, data: bytes) -> None:
+    import psycopg  # 8 MiB, for PostgreSQL alone
+
     raw = await connection.get_raw_connection()
     driver: Any = raw.driver_connection
     try:
