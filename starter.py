@@ -1,7 +1,7 @@
 """Submit jobs and look at them: ``python starter.py --help``. The commands live in ``cli/``."""
 
 from cli.app import app
-from cli.exits import run_to_exit
+from exits import run_to_exit
 
 
 def main() -> None:

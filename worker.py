@@ -35,12 +35,12 @@ from adapters import telemetry
 from adapters.codec import open_codec
 from adapters.tracing import open_tracing
 from cli import serving
-from cli.exits import run_to_exit
 from cli.measuring import begin_at_zero, measure_queues
 from cli.output import say
 from cli.serving import Options
 from cli.temporal_server import temporal_server
 from equipment import Adapters, open_adapters
+from exits import run_to_exit
 from jobs._version import __version__
 from jobs.base import Queue
 from jobs.client import connect

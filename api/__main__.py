@@ -16,8 +16,7 @@ from adapters.codec import open_codec
 from adapters.tracing import open_tracing
 from api.app import create_app
 from api.services import Services, open_services
-from cli.exits import run_to_exit
-from cli.output import say
+from exits import run_to_exit
 from jobs.client import JobClient, connect
 from jobs.client.connection import DEFAULT_ADDRESS, configured_address
 from opening import open_storage, secret_key
@@ -60,9 +59,9 @@ class Server(uvicorn.Server):
         for server in self.servers if self.started else ():
             for listening in server.sockets:
                 host, port = listening.getsockname()[:2]
-                say(f"serving at http://{host}:{port}")
+                typer.echo(f"serving at http://{host}:{port}", err=True)
         if self.started:
-            say("ready")
+            typer.echo("ready", err=True)
 
 
 @app.command()

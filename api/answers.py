@@ -11,10 +11,10 @@ from fastapi import Header, Path, Response
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import to_json
 
-from cli.parsing import parse_duration
 from jobs.client import Count, LogLine, OnConflict
 from jobs.errors import InvalidInputError, Problem
 from jobs.status import JobLinks, JobState, JobStatus
+from jobs.times import parse_duration
 
 LONGEST_WAIT_S: Final = 60
 LATEST: Final = datetime(9000, 1, 1, tzinfo=UTC)

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Protocol, TypeVar
 
 import typer
 
-from cli import exits, output
+import exits
+from cli import output
 
 if TYPE_CHECKING:
     from jobs.client import JobFilter
@@ -54,8 +55,9 @@ def wanted_jobs(
     Raises:
         InvalidInputError: A state, a tag or an instant is none.
     """
-    from cli.parsing import parse_pair, parse_since, parse_state
+    from cli.parsing import parse_pair, parse_state
     from jobs.client import JobFilter
+    from jobs.times import parse_since
 
     return JobFilter(
         kind=kind,

@@ -4,7 +4,8 @@ from typing import Annotated
 
 import typer
 
-from cli import exits, output
+import exits
+from cli import output
 from cli.bulk import DryRun, Yes, by_id_or_filter, each, to_matching, wanted_jobs
 from cli.session import Session, run
 

@@ -7,6 +7,7 @@ import typer
 
 from cli import output
 from cli.session import Session, run
+from jobs import wording
 
 if TYPE_CHECKING:
     from jobs.client.webhooks import EndpointDesk
@@ -113,10 +114,10 @@ def show(endpoint_id: Id, owner: Owner = "", as_json: Json = False) -> None:
             "attempts": len(endpoint.schedule),
             "ordered": "yes" if endpoint.ordered else None,
             "failures in a row": health.consecutive_failures or None,
-            "failing since": output.ago(health.first_failure_at),
+            "failing since": wording.ago(health.first_failure_at),
             "circuit open until": health.open_until,
             "asked to wait until": health.paused_until,
-            "last success": output.ago(health.last_success_at),
+            "last success": wording.ago(health.last_success_at),
             "old key signs until": endpoint.previous_key_until,
         }
     )
@@ -223,9 +224,9 @@ def replay(
     owner: Owner = "",
 ) -> None:
     """Deliver again what an endpoint missed, with the same `webhook-id`."""
-    from cli.parsing import parse_since
     from jobs.client.webhooks import ReplayFilter
     from jobs.errors import InvalidInputError, Problem
+    from jobs.times import parse_since
 
     if not (delivery or since or event_type or everything):
         problem = Problem("", "say what: --delivery, --since, --type, or --all that was missed")
@@ -266,7 +267,7 @@ def _row(endpoint: "Endpoint") -> Sequence[object]:
         endpoint.state,
         ", ".join(endpoint.event_types),
         endpoint.health.consecutive_failures or "",
-        output.ago(endpoint.health.last_success_at),
+        wording.ago(endpoint.health.last_success_at),
         endpoint.url,
     )
 
@@ -278,7 +279,7 @@ def _delivery_row(delivery: "DeliveryRecord") -> Sequence[object]:
         delivery.state,
         delivery.attempts,
         delivery.last_status,
-        output.ago(delivery.next_attempt_at),
+        wording.ago(delivery.next_attempt_at),
         delivery.last_error,
     )
 
@@ -286,10 +287,10 @@ def _delivery_row(delivery: "DeliveryRecord") -> Sequence[object]:
 def _attempt_row(attempt: "AttemptRecord") -> Sequence[object]:
     answer = attempt.answer
     if answer is None:
-        return (attempt.number, output.ago(attempt.started_at), "", "", "", "", "not known")
+        return (attempt.number, wording.ago(attempt.started_at), "", "", "", "", "not known")
     return (
         attempt.number,
-        output.ago(attempt.started_at),
+        wording.ago(attempt.started_at),
         answer.status,
         answer.total_ms,
         answer.connect_ms,

@@ -5,7 +5,9 @@ import sys
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from cli import exits, output
+import exits
+from cli import output
+from jobs import wording
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
@@ -54,7 +56,7 @@ async def _watch(jobs: "JobClient", job_id: str, within: timedelta | None) -> "J
         async with asyncio.timeout(within.total_seconds() if within else None):
             return await (show_bar if sys.stderr.isatty() else show_lines)(jobs, job_id)
     except TimeoutError:
-        spent = output.duration(within.total_seconds()) if within else "that time"
+        spent = wording.duration(within.total_seconds()) if within else "that time"
         msg = f"job {job_id!r} is not done after {spent}; it goes on"
         raise WaitTimedOutError(msg) from None
 
@@ -86,7 +88,7 @@ def describe(job: "JobStatus", *, with_percent: bool = True) -> str:
     if job.error is not None and not job.state.final:
         parts.append(f"attempt {job.error.attempt} failed: {job.error.type}: {job.error.message}")
         if job.next_attempt_at is not None:
-            parts.append(f"next attempt {output.ago(job.next_attempt_at)}")
+            parts.append(f"next attempt {wording.ago(job.next_attempt_at)}")
     if job.held_because:
         parts.append(f"held because {job.held_because}")
     return "  ".join(parts)

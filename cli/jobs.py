@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli import exits, output
+import exits
+from cli import output
 from cli.session import Session, run
+from jobs import wording
 
 if TYPE_CHECKING:
     from jobs.status import JobStatus
@@ -51,18 +53,18 @@ def _facts(job: "JobStatus") -> dict[str, object]:
         "done": f"{amount} {progress.unit}".rstrip() if progress.done else None,
         "message": progress.message,
         "rate": f"{progress.rate:g} {progress.unit}/s" if progress.rate and progress.unit else None,
-        "time left": output.duration(progress.eta_seconds) if progress.eta_seconds else None,
+        "time left": wording.duration(progress.eta_seconds) if progress.eta_seconds else None,
         "held because": job.held_because,
         "attempts": attempts if job.attempts else None,
-        "next attempt": output.ago(job.next_attempt_at) if job.next_attempt_at else None,
+        "next attempt": wording.ago(job.next_attempt_at) if job.next_attempt_at else None,
         "error": f"{job.error.type}: {job.error.message}" if job.error else None,
         "owner": job.owner,
         "priority": job.priority,
         "tags": " ".join(f"{name}={value}" for name, value in job.tags.items()),
-        "submitted": output.ago(job.created_at),
-        "due": output.ago(job.scheduled_at) if job.state == "scheduled" else None,
-        "finished": output.ago(job.finished_at) if job.finished_at else None,
-        "took": output.duration(
+        "submitted": wording.ago(job.created_at),
+        "due": wording.ago(job.scheduled_at) if job.state == "scheduled" else None,
+        "finished": wording.ago(job.finished_at) if job.finished_at else None,
+        "took": wording.duration(
             (job.finished_at - (job.started_at or job.created_at)).total_seconds()
         )
         if job.finished_at
@@ -172,13 +174,13 @@ def reschedule(
     """Let a job that has not begun begin at another time."""
 
     async def command(session: Session) -> None:
-        from cli.parsing import parse_instant
+        from jobs.times import parse_instant
 
         job = await session.jobs.reschedule(job_id, parse_instant("at", at))
         if as_json:
             output.print_json(job)
         else:
-            output.say(f"{job.id} begins {output.ago(job.scheduled_at)}")
+            output.say(f"{job.id} begins {wording.ago(job.scheduled_at)}")
 
     run(command)
 

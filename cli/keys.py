@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 
 import typer
 
-from cli import exits, output
+import exits
+from cli import output
+from jobs import wording
 
 if TYPE_CHECKING:
     from adapters.database.access import ApiKeys
@@ -55,8 +57,8 @@ def create(
     """Make a key and print it: it is shown this once, and only its hash is kept."""
     from datetime import UTC, datetime
 
-    from cli.parsing import parse_duration
     from jobs.access import ApiKey, Token, check_owner, token_hash
+    from jobs.times import parse_duration
 
     check_owner(owner)
     token = Token.new()
@@ -123,5 +125,5 @@ def _row(key: "ApiKey") -> tuple[object, ...]:
 
     state = "revoked" if key.revoked_at else "good" if key.usable(datetime.now(UTC)) else "expired"
     scopes = " ".join(key.scopes)
-    created, used = output.ago(key.created_at), output.ago(key.last_used_at)
+    created, used = wording.ago(key.created_at), wording.ago(key.last_used_at)
     return (key.id, key.owner, scopes, key.label, created, used, state)

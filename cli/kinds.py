@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from cli import output
+from jobs import wording
 
 
 def show_kinds(
@@ -42,9 +43,9 @@ def _page(name: str) -> str:
     required = set(kind.input.model_json_schema().get("required", []))
     lines = [
         f"{kind.name}  ({kind.workflow}, queue {kind.queue})",
-        f"  deadline   {output.duration(kind.deadline.total_seconds())}",
-        f"  kept       {output.duration(kind.retention.completed.total_seconds())} completed, "
-        f"{output.duration(kind.retention.failed.total_seconds())} failed",
+        f"  deadline   {wording.duration(kind.deadline.total_seconds())}",
+        f"  kept       {wording.duration(kind.retention.completed.total_seconds())} completed, "
+        f"{wording.duration(kind.retention.failed.total_seconds())} failed",
         f"  held on    {', '.join(sorted(kind.hold_on))}",
         "  steps",
     ]
@@ -52,7 +53,7 @@ def _page(name: str) -> str:
         policy = options.get("retry_policy")
         timeout = options.get("start_to_close_timeout")
         attempts = f"{policy.maximum_attempts} attempts" if policy else ""
-        limit = f"{output.duration(timeout.total_seconds())} each" if timeout else ""
+        limit = f"{wording.duration(timeout.total_seconds())} each" if timeout else ""
         lines.append(f"    {step:<24} {attempts}, {limit}")
     lines.append("  input")
     for field, about in properties.items():

@@ -11,6 +11,7 @@ import typer
 from cli import output
 from cli.bulk import wanted_jobs
 from cli.session import Session, run
+from jobs import wording
 
 COLUMNS: Final = ("ID", "KIND", "STATE", "PROGRESS", "ATTEMPTS", "SUBMITTED", "ERROR")
 COUNTED: Final = ("kind", "state", "error", "count", "first_at", "last_at", "example")
@@ -64,7 +65,7 @@ def _row(job: Any) -> tuple[object, ...]:
     percent = f"{job.progress.percent:.0f} %" if job.progress.percent is not None else ""
     error = job.error.type if job.error else (job.held_because or "")
     attempts = job.attempts or ""
-    return (job.id, job.kind, job.state, percent, attempts, output.ago(job.created_at), error)
+    return (job.id, job.kind, job.state, percent, attempts, wording.ago(job.created_at), error)
 
 
 def stats(
@@ -102,4 +103,4 @@ def stats(
 
 
 def _cell(value: Any) -> object:
-    return output.ago(value) if isinstance(value, datetime) else value
+    return wording.ago(value) if isinstance(value, datetime) else value

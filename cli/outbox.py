@@ -5,7 +5,9 @@ from typing import Annotated
 
 import typer
 
-from cli import exits, output
+import exits
+from cli import output
+from jobs import wording
 
 app = typer.Typer(help="Read the mails in the outbox.", no_args_is_help=True)
 
@@ -25,7 +27,7 @@ def list_mails(
         output.print_json([asdict(mail) for mail in mails])
         return
     rows = [
-        (mail.name, mail.to, mail.subject, output.ago(mail.written_at), f"{mail.size_bytes:,}")
+        (mail.name, mail.to, mail.subject, wording.ago(mail.written_at), f"{mail.size_bytes:,}")
         for mail in mails
     ]
     output.print_rows(("NAME", "TO", "SUBJECT", "WRITTEN", "BYTES"), rows)

@@ -7,6 +7,7 @@ import typer
 
 from cli import output
 from cli.session import Session, run
+from jobs import wording
 
 if TYPE_CHECKING:
     from jobs.client.queues import QueueStatus
@@ -58,7 +59,7 @@ def _row(status: "QueueStatus") -> tuple[object, ...]:
     return (
         status.name,
         status.waiting,
-        output.duration(oldest) if oldest is not None else "",
+        wording.duration(oldest) if oldest is not None else "",
         status.pollers,
         status.slots,
         rate_words(status.rate) if status.rate is not None else "",
@@ -68,7 +69,7 @@ def _row(status: "QueueStatus") -> tuple[object, ...]:
 
 def _state(status: "QueueStatus") -> str:
     if status.paused:
-        end = f", ends {output.ago(status.until)}" if status.until else ""
+        end = f", ends {wording.ago(status.until)}" if status.until else ""
         return f"paused by {status.author}: {status.reason}{end}"
     return "" if status.pollers else "no worker"
 
@@ -142,9 +143,9 @@ def pause(
     """Start no step of a queue; those that run go on, and jobs can be submitted and cancelled."""
 
     async def command(session: Session) -> None:
-        from cli.parsing import parse_duration
         from jobs.client import limits
         from jobs.client.queues import find_queue
+        from jobs.times import parse_duration
 
         status = await limits.pause(
             session.jobs.temporal,
@@ -153,7 +154,7 @@ def pause(
             author=_author(by),
             lasts=parse_duration("for", lasts) if lasts else None,
         )
-        end = output.ago(status.until) if status.until else f"with `starter.py resume {queue}`"
+        end = wording.ago(status.until) if status.until else f"with `starter.py resume {queue}`"
         _tell(status, f"{queue} is paused; it goes on {end}", as_json=as_json)
 
     run(command)

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Final, NamedTuple, TypeVar
 
 import typer
 
-from cli import exits, output
+import exits
+from cli import output
 from cli.session import session
+from jobs import wording
 
 if TYPE_CHECKING:
     from adapters.database.webhooks.inbound import InboundEvents
@@ -167,6 +169,6 @@ def _row(record: "InboundRecord") -> tuple[object, ...]:
         record.type,
         record.state,
         record.attempts,
-        output.ago(record.received_at),
+        wording.ago(record.received_at),
         record.last_error,
     )

@@ -5,9 +5,11 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from cli import exits, output
+import exits
+from cli import output
 from cli.bulk import Yes, confirm, each, wanted_jobs
 from cli.session import Session, run
+from jobs import wording
 
 if TYPE_CHECKING:
     from jobs.client import JobFilter, RedrivePreview, RedriveStatus
@@ -81,7 +83,7 @@ def _show_preview(told: "RedrivePreview", *, as_json: bool) -> None:
         *(("goes on", name, count) for name, count in told.begins.items()),
     ]
     output.print_rows(("", "", "JOBS"), rows)
-    oldest = f", the oldest ended {output.ago(told.oldest)}" if told.oldest else ""
+    oldest = f", the oldest ended {wording.ago(told.oldest)}" if told.oldest else ""
     sampled = f"; {told.sampled:,} were asked where they go on" if told.sampled < told.count else ""
     output.say(f"{told.count:,} jobs would go on{oldest}{sampled}")
 

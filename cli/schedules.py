@@ -8,6 +8,7 @@ import typer
 
 from cli import output
 from cli.session import Session, run
+from jobs import wording
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,7 +66,7 @@ def _row(info: "ScheduleInfo") -> tuple[object, ...]:
         info.time_zone,
         info.starts,
         f"paused: {info.note}" if info.paused else upcoming,
-        f"{last.state}, {output.ago(last.nominal)}" if last else "",
+        f"{last.state}, {wording.ago(last.nominal)}" if last else "",
         "; ".join(alarm.words() for alarm in info.alarms),
     )
 
@@ -234,8 +235,8 @@ def _range(info: "ScheduleInfo", since: str, until: str) -> tuple[datetime, date
     """Return the instants of a range of local days, both included, or of instants."""
     from datetime import date
 
-    from cli.parsing import parse_instant
     from jobs.periods import DAY, day_start, zone
+    from jobs.times import parse_instant
 
     place = zone(info.time_zone)
     try:

@@ -15,7 +15,6 @@ from temporalio.client import Client
 from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
 from temporalio.worker import Worker, WorkerDeploymentConfig
 
-from cli.parsing import parse_duration
 from cli.temporal_server import TemporalServer
 from jobs import kinds
 from jobs._version import __version__
@@ -23,6 +22,7 @@ from jobs.base import Queue
 from jobs.client.queues import QueueStatus
 from jobs.errors import InvalidInputError, Problem
 from jobs.limits import rate_words
+from jobs.times import parse_duration
 from jobs.validation import nearest
 from settings import Settings
 

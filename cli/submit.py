@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from cli import exits, output
+import exits
+from cli import output
 from cli.session import Session, run
 
 if TYPE_CHECKING:
@@ -63,8 +64,8 @@ def submit(
 
     Submitting the same id with the same input again returns the job that is there.
     """
-    from cli.parsing import parse_duration, parse_instant
     from jobs.client import OnConflict, Submission
+    from jobs.times import parse_duration, parse_instant
 
     options = Submission(
         key=key,

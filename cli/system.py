@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Final, NamedTuple, ParamSpec
 
 import typer
 
-from cli import exits, output
+import exits
+from cli import output
 from cli.session import Session, run
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from fastapi.responses import HTMLResponse
 from api.pages.people import Person
 from api.reference import environment
 from api.services import Open
-from cli.output import ago, duration
+from jobs.wording import ago, duration
 
 
 def render(services: Open, name: str, status: int = 200, **values: Any) -> Response:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from cli import exits, output
+import exits
+from cli import output
 
 if TYPE_CHECKING:
     from cli.demo.stage import Act, Stage

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from cli import output
 from cli.demo.stage import Act
+from jobs import wording
 from jobs.status import JobStatus
 
 COLUMNS: Final = ("JOB", "STATE", "ATTEMPTS", "TOOK", "RESULT")
@@ -87,6 +88,6 @@ def _cells(row: Row) -> tuple[Text, str, str, Text]:
     took = ""
     if row.job.finished_at is not None:
         begun = row.job.started_at or row.job.created_at
-        took = output.duration((row.job.finished_at - begun).total_seconds())
+        took = wording.duration((row.job.finished_at - begun).total_seconds())
     style = "red" if row.failed else output.STYLES.get(state, "")
     return Text(shown, style=style), str(row.job.attempts or ""), took, outcome

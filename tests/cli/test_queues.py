@@ -9,7 +9,7 @@ import pytest
 from temporalio.client import Client
 from typer.testing import CliRunner
 
-from cli import exits
+import exits
 from cli.app import app
 from jobs.base import Queue
 from jobs.client.limits import resume

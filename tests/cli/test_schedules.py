@@ -10,7 +10,7 @@ import pytest
 from temporalio.client import Client
 from typer.testing import CliRunner
 
-from cli import exits
+import exits
 from cli.app import app
 
 

@@ -21,8 +21,8 @@ import yaml
 
 import settings as environment
 from adapters.devserver.process import DYNAMIC_CONFIG
-from cli.parsing import parse_duration
 from jobs.base import Queue
+from jobs.times import parse_duration
 from settings import FILE_SUFFIX, PREFIX, Settings
 from tests.servers import ServerMissingError, postgresql_server
 

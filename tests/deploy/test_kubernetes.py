@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from cli.parsing import parse_duration
 from jobs.base import Queue
+from jobs.times import parse_duration
 from settings import FILE_SUFFIX, PREFIX, Settings
 
 ROOT = Path(__file__).parents[2]

@@ -9,7 +9,7 @@ import sys
 from contextlib import redirect_stderr, redirect_stdout
 
 from cli.app import app
-from cli.exits import code_of, leave
+from exits import code_of, leave
 
 
 def answer(arguments: list[str]) -> dict[str, object]:

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Final
 
 from bench.__main__ import machine
-from cli.exits import leave
 from cli.output import say
+from exits import leave
 from tests.proof.flood import Flood, flood
 from tests.proof.mixed import Outcome, prove
 from tests.proof.storm import Storm, storm

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Final
 
 from adapters import devserver
-from cli.exits import leave
 from cli.local import LocalProcessError
+from exits import leave
 from tests.servers import ServerMissingError
 from tests.stack.parts import ROOT, Parts, outside, run, running_stack
 from tests.stack.where import STACK_FILE

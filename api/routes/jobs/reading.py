@@ -21,13 +21,13 @@ from api.answers import (
 from api.problems import ApiError, FieldProblem, documented
 from api.services import Open, Services
 from api.watching import is_end
-from cli.parsing import parse_since
 from jobs.client import Explanation, JobFilter
 from jobs.errors import (
     InvalidInputError,
     Problem,
 )
 from jobs.status import JobState, JobStatus
+from jobs.times import parse_since
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 stats = APIRouter(prefix="/v1", tags=["jobs"])
