@@ -69,15 +69,9 @@ def _commit_at_once(
     driver: sqlite3.Connection,
 ) -> set[str]:
     """Write and commit in one visit to SQLite's thread: each visit more waits for the loop."""
-    driver.execute("BEGIN IMMEDIATE")
-    try:
-        driver.executemany(_SQLITE_UPDATE, outcomes)
-        won = {row[0] for claim in claims for row in driver.execute(_SQLITE_CLAIM, claim)}
-        driver.execute("COMMIT")
-    except BaseException:
-        if driver.in_transaction:
-            driver.execute("ROLLBACK")
-        raise
+    driver.executemany(_SQLITE_UPDATE, outcomes)
+    won = {row[0] for claim in claims for row in driver.execute(_SQLITE_CLAIM, claim).fetchall()}
+    driver.execute("COMMIT")
     return won
 
 
@@ -188,10 +182,9 @@ class MailingBook:
         now = to_micros(datetime.now(UTC))
         claim_rows = [self.row(entry, now) for entry in claims]
         outcome_rows = [self._outcome_row(entry, now) for entry in outcomes]
-        if self._database.dialect == "sqlite":
-            async with self._database.write() as connection:
-                return await _visit(connection, claim_rows, outcome_rows)
         async with self._database.begin() as connection:
+            if self._database.dialect == "sqlite":
+                return await _visit(connection, claim_rows, outcome_rows)
             if outcome_rows:
                 await connection.execute(_UPDATE, outcome_rows)
             if not claim_rows:
