@@ -3,6 +3,9 @@
 import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
 
 from adapters.database import Database
 from adapters.database.emails import EmailLedger
@@ -10,6 +13,7 @@ from adapters.database.mailings import MailingLedger, Recipients
 from adapters.database.password_resets import PasswordResets
 from adapters.database.users import load_demo
 from jobs.emails import LedgerEntry, ResetStanding, SendState, SuppressionReason
+from jobs.errors import DatabaseRefused
 from jobs.mailings import MailingEntry, Outcome
 
 FRESH = LedgerEntry(
@@ -157,6 +161,19 @@ async def test_a_recipient_is_claimed_once_and_again_only_as_seen(database: Data
 
     assert sorted(first) == [False, True]
     assert (again, stale) == (True, False)
+
+
+async def test_a_claim_that_the_database_refuses_leaves_no_transaction_behind(
+    database: Database,
+) -> None:
+    ledger = MailingLedger(database)
+    nothing: Any = None
+    with pytest.raises(DatabaseRefused):
+        async with ledger.book("m") as book:
+            await book.claim(replace(claim_of(1), smtp_text=nothing))
+
+    async with ledger.book("m") as book:
+        assert await book.claim(claim_of(1))
 
 
 async def test_the_same_address_at_another_place_is_not_claimed(database: Database) -> None:

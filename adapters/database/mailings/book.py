@@ -68,10 +68,19 @@ def _commit_at_once(
     outcomes: Sequence[dict[str, Any]],
     driver: sqlite3.Connection,
 ) -> set[str]:
-    """Write and commit in one visit to SQLite's thread: each visit more waits for the loop."""
-    driver.executemany(_SQLITE_UPDATE, outcomes)
-    won = {row[0] for claim in claims for row in driver.execute(_SQLITE_CLAIM, claim).fetchall()}
-    driver.execute("COMMIT")
+    """Write in a transaction of its own, in one visit to SQLite's thread.
+
+    Each visit more would wait for the loop, and SQLAlchemy's transaction costs as much CPU as ours.
+    """
+    driver.execute("BEGIN IMMEDIATE")
+    try:
+        driver.executemany(_SQLITE_UPDATE, outcomes)
+        won = {row[0] for claim in claims for row in driver.execute(_SQLITE_CLAIM, claim)}
+        driver.execute("COMMIT")
+    except sqlite3.Error:
+        if driver.in_transaction:
+            driver.execute("ROLLBACK")
+        raise
     return won
 
 
@@ -182,9 +191,10 @@ class MailingBook:
         now = to_micros(datetime.now(UTC))
         claim_rows = [self.row(entry, now) for entry in claims]
         outcome_rows = [self._outcome_row(entry, now) for entry in outcomes]
-        async with self._database.begin() as connection:
-            if self._database.dialect == "sqlite":
+        if self._database.dialect == "sqlite":
+            async with self._database.write() as connection:
                 return await _visit(connection, claim_rows, outcome_rows)
+        async with self._database.begin() as connection:
             if outcome_rows:
                 await connection.execute(_UPDATE, outcome_rows)
             if not claim_rows:
