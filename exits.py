@@ -21,6 +21,7 @@ CODES: Final = {
     "InvalidInputError": INVALID,
     "SettingsError": INVALID,
     "BackupRefusedError": INVALID,
+    "MigrationError": INVALID,
     "EncryptionKeyMissing": INVALID,
     "JobNotFoundError": NOT_FOUND,
     "ScheduleNotFoundError": NOT_FOUND,

@@ -33,8 +33,11 @@ CORE_LOGGER: Final = "temporalio.core"
 
 LOOPBACK: Final = "127.0.0.1"
 
-RECORD_FIELDS: Final = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime"}
-"""What every log record has; anything else came in by ``extra``."""
+RECORD_FIELDS: Final = frozenset(logging.makeLogRecord({}).__dict__) | {
+    *("message", "asctime"),
+    "color_message",  # uvicorn's: the message again, in colours
+}
+"""What a log record has anyway; anything else came in by ``extra``."""
 
 CONTEXT_FIELDS: Final = frozenset({"temporal_activity", "temporal_workflow"})
 """The SDK's own context on a record, which tells of the job."""

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from socket import socket as Socket  # noqa: N812 (uvicorn's hints need the class)
 from typing import Annotated
 
@@ -74,9 +74,24 @@ def main(
     settings = environment.load()
     logs = telemetry.log_format(log_format)
     telemetry.set_up_logging(logs, secret=secret_key(settings))
-    application = create_app(settings, lambda: opened(settings))
+    asyncio.run(serve(settings, host, port))
+
+
+async def serve(settings: Settings, host: str, port: int) -> None:
+    """Serve until a signal.
+
+    Opens before the server would, which shows what goes wrong as a traceback of its own.
+    """
+    stack = AsyncExitStack()
+    services = await stack.enter_async_context(opened(settings))
+
+    @asynccontextmanager
+    async def while_serving() -> AsyncIterator[Services]:
+        async with stack:
+            yield services
+
     config = uvicorn.Config(
-        application,
+        create_app(settings, while_serving),
         host=host,
         port=port,
         log_config=None,
@@ -85,7 +100,7 @@ def main(
         timeout_graceful_shutdown=STREAMS_END_S,
         proxy_headers=False,
     )
-    asyncio.run(Server(config).serve())
+    await Server(config).serve()
 
 
 if __name__ == "__main__":

@@ -3,9 +3,11 @@
 import json
 import os
 import re
+import sqlite3
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -68,6 +70,8 @@ WRONG_COMMANDS = (
     (("frobnicate",), 2, "No such command"),
 )
 
+PROGRAMS = (("worker.py", "--check"), ("-m", "api", "--port", "0"))
+
 
 def run_all(installation: Installation, commands: list[tuple[str, ...]]) -> list[Answer]:
     """Run many commands in one process, since each would take a second to start."""
@@ -111,37 +115,55 @@ def test_an_unreachable_server_is_named(installation: Installation) -> None:
     assert "no Temporal server answers at 127.0.0.1:1" in answer.err
 
 
+def started(installation: Installation, *program: str, **variables: str) -> Answer:
+    """Run a program that refuses to start."""
+    done = subprocess.run(
+        [sys.executable, *program],
+        cwd=ROOT,
+        env=installation.environment(variables),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    return Answer(done.returncode, done.stdout, done.stderr)
+
+
 def test_a_misspelt_setting_stops_the_worker(installation: Installation) -> None:
-    done = subprocess.run(
-        [sys.executable, str(ROOT / "worker.py"), "--check"],
-        cwd=installation.folder,
-        env=installation.environment({"CONVEYOR_SLOTSS": "emails=5"}),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 2
-    assert "CONVEYOR_SLOTSS: no such setting; did you mean CONVEYOR_SLOTS?" in done.stderr
+    answer = started(installation, "worker.py", "--check", CONVEYOR_SLOTSS="emails=5")
+    assert answer.code == 2
+    assert "CONVEYOR_SLOTSS: no such setting; did you mean CONVEYOR_SLOTS?" in answer.err
 
 
-def test_a_database_without_migrations_stops_the_worker_and_health_names_the_fix(
-    installation: Installation,
+@pytest.mark.parametrize("program", PROGRAMS, ids=" ".join)
+def test_a_database_without_migrations_stops_a_program_with_the_fix(
+    installation: Installation, program: tuple[str, ...]
 ) -> None:
-    empty = {"CONVEYOR_DATABASE_URL": f"sqlite:///{installation.folder / 'empty.db'}"}
-    done = subprocess.run(
-        [sys.executable, str(ROOT / "worker.py"), "--check"],
-        cwd=installation.folder,
-        env=installation.environment(empty),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    health = installation.run("health", "--json", **empty)
+    empty = f"sqlite:///{installation.folder / 'empty.db'}"
+    answer = started(installation, *program, CONVEYOR_DATABASE_URL=empty)
+    assert answer.code == 2
+    assert "run `python starter.py setup`" in answer.err
+    assert "Traceback" not in answer.err
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=" ".join)
+def test_a_database_of_a_newer_release_stops_a_program(
+    installation: Installation, program: tuple[str, ...], tmp_path: Path
+) -> None:
+    with closing(sqlite3.connect(tmp_path / "conveyor.db")) as newer:
+        newer.execute("CREATE TABLE alembic_version (version_num TEXT)")
+        newer.execute("INSERT INTO alembic_version VALUES ('9999_next')")
+        newer.commit()
+    answer = started(installation, *program, CONVEYOR_DATA_DIR=str(tmp_path))
+    assert answer.code == 2
+    assert "error: the database is at migration 9999_next" in answer.err
+    assert "Traceback" not in answer.err
+
+
+def test_health_names_the_migrations_that_are_missing(installation: Installation) -> None:
+    empty = f"sqlite:///{installation.folder / 'empty.db'}"
+    health = installation.run("health", "--json", CONVEYOR_DATABASE_URL=empty)
     told = {check["name"]: check["told"] for check in health.json() if not check["ok"]}
-    assert done.returncode == 2
-    assert "run `python starter.py setup`" in done.stderr
     assert health.code == 1
     assert re.fullmatch(r"\d+ migrations missing: starter.py setup", told["database"])
 
