@@ -13,6 +13,7 @@ from typing import Final, Protocol
 from temporalio import activity
 
 from activities import progress
+from activities.emails.beating import BEAT_INTERVAL_S, beating_with
 from activities.working import job_folder
 from jobs.exports import (
     CONTENT_TYPES,
@@ -150,8 +151,9 @@ class ExportActivities:
         Idempotent: what is gone already is no error. A step of its own, so that the step before it
         can be repeated.
         """
-        await self.objects.delete_prefix(f"{_parts_prefix()}/")
-        await self.rows.forget(str(activity.info().workflow_run_id))
+        with beating_with(lambda: progress.report(0, message="deleting parts"), BEAT_INTERVAL_S):
+            await self.objects.delete_prefix(f"{_parts_prefix()}/")
+            await self.rows.forget(str(activity.info().workflow_run_id))
 
     async def _write_whole(self, job: ExportData, path: Path) -> int:
         async with self.rows.snapshot(job) as snapshot:

@@ -5,6 +5,7 @@ import asyncio
 import inspect
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,8 @@ WORKFLOW_MODULES = sorted(
     for path in (ROOT / "workflows").glob("*.py")
     if path.stem not in OUTSIDE_THE_SANDBOX
 )
+LONGEST_SILENCE = timedelta(minutes=2)
+"""How long a job waits at most before a step whose worker has died runs elsewhere."""
 LONGEST_MODULE = 400
 """Lines; most have under 300. A longer one becomes a package of the same name, an idea a module."""
 PRODUCT = [
@@ -115,6 +118,9 @@ def test_every_step_is_bounded(
     assert policy is not None
     assert policy.maximum_attempts > 0
     assert set(NEVER_RETRIED) <= set(policy.non_retryable_error_types or ())
+    silence = options.get("heartbeat_timeout") or options.get("start_to_close_timeout")
+    assert silence is not None
+    assert silence <= LONGEST_SILENCE
 
 
 @pytest.mark.parametrize("module", WORKFLOW_MODULES)

@@ -22,6 +22,7 @@ WRITE: Final = ActivityConfig(
 
 TIDY: Final = ActivityConfig(
     start_to_close_timeout=timedelta(minutes=5),
+    heartbeat_timeout=timedelta(seconds=30),
     retry_policy=RetryPolicy(
         initial_interval=timedelta(seconds=2),
         maximum_attempts=5,

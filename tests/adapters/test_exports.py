@@ -1,28 +1,34 @@
 """Tables into files, from both databases: the same bytes, whole, and safe to open."""
 
+import asyncio
 import gzip
 import hashlib
 import io
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import openpyxl  # type: ignore[import-untyped]  # has no types
 import pyarrow.parquet as pq  # type: ignore[import-untyped]  # has no types
 import pytest
 import zstandard
 from temporalio.exceptions import ApplicationError
+from typing_extensions import override
 
+from activities.exports import ExportActivities
 from adapters.database import Database
 from adapters.database.shop import customers, orders
+from adapters.database.transfers import Exports
 from adapters.storage import Storage
-from jobs.exports import ExportResult, ExportSuperseded
+from adapters.transfers import open_writer
+from jobs.exports import ExportData, ExportResult, ExportSuperseded
 from jobs.files import StorageUnavailable, StoredObject
-from tests.transfers import Exporting, Importing
+from tests.transfers import Exporting, Importing, environment
 
 INSTANT = 1767258000000000  # 2026-01-01T09:00:00Z
 
@@ -61,6 +67,22 @@ class Wrapped:
 
     async def delete_prefix(self, prefix: str) -> int:
         return await self.storage.delete_prefix(prefix)
+
+
+@dataclass
+class SlowToDelete(Wrapped):
+    """A store that deletes nothing before the step has told that it lives."""
+
+    told: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @override
+    async def delete_prefix(self, prefix: str) -> int:
+        await asyncio.wait_for(self.told.wait(), 60)
+        return await self.storage.delete_prefix(prefix)
+
+
+async def nothing(_: int) -> None:
+    """Do nothing."""
 
 
 @pytest.fixture
@@ -202,6 +224,21 @@ async def test_a_resumed_export_goes_on_after_its_last_part_and_has_every_row_on
     unpack = {"gzip": gzip.decompress, "zstd": unzstd}.get(options.get("compression", ""), bytes)
     assert unpack(content) == plain
     assert (result.rows, result.consistency) == (25, "parts")
+
+
+async def test_tidying_beats_while_the_store_takes_its_time(
+    database: Database, storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("activities.exports.BEAT_INTERVAL_S", 0.01)
+    slow = SlowToDelete(storage, nothing)
+    await storage.put(f"jobs/{(name := uuid4().hex)}/parts/r/0", b"rows")
+    surroundings = environment(name, "r")
+    surroundings.on_heartbeat = lambda *_: slow.told.set()
+
+    steps = ExportActivities(slow, Exports(database), open_writer)
+    await surroundings.run(steps.tidy, ExportData(query="orders"))
+
+    assert [stored async for stored in storage.list("jobs/")] == []
 
 
 async def test_an_older_attempt_that_wakes_up_writes_no_part_twice(
