@@ -1,8 +1,9 @@
-"""What every activity gets without knowing: jitter between attempts, and a place in the roll call.
+"""What every activity gets without knowing: jitter, a place in the roll call, a full disk's name.
 
 Temporal's retry policy has no jitter, so jobs that failed together would come back together.
 """
 
+import errno
 import random
 from datetime import timedelta
 from typing import Any, Final
@@ -17,13 +18,18 @@ from temporalio.worker import (
 from typing_extensions import override
 
 from jobs.errors import TransientError
+from jobs.files import StorageFull
 
+NO_ROOM: Final = {errno.ENOSPC, errno.EDQUOT}
 JITTER: Final = 0.1
 """Share by which a wait is made longer or shorter, at most."""
 
 
 class StepInterceptor(Interceptor):
-    """Adds jitter to the wait before a step's next attempt, and knows which steps run."""
+    """Adds jitter to the wait before a step's next attempt, and knows which steps run.
+
+    A step with no room for its temporary files ends with ``StorageFull``, which holds the job.
+    """
 
     def __init__(self) -> None:
         self.running: set[str] = set()
@@ -55,6 +61,11 @@ class _Inbound(ActivityInboundInterceptor):
                 next_retry_delay=wait * random.uniform(1 - JITTER, 1 + JITTER),  # noqa: S311 - no secret
                 category=error.category,
             ) from error.__cause__
+        except OSError as error:
+            if error.errno not in NO_ROOM:
+                raise
+            msg = "the disk of the worker is full: a temporary file can't be written. Make room"
+            raise StorageFull(msg) from None
         finally:
             self._running.discard(name)
 

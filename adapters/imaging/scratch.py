@@ -4,7 +4,6 @@ What is kept is a cache: the storage has it too, so a worker on another machine 
 bounded in age and size, and what a killed worker left behind goes with the next sweep.
 """
 
-import errno
 import shutil
 import tempfile
 import time
@@ -15,23 +14,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
-from jobs.files import StorageFull
-
 ROOMS: Final = "rooms"
 KEPT: Final = "kept"
 SWEEP_INTERVAL_S: Final = 300
-
-
-@contextmanager
-def roomy() -> Iterator[None]:
-    """Say of a full disk what it is, so that the job is held and not failed."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
-            raise
-        msg = "the disk of the worker's data folder is full. Make room"
-        raise StorageFull(msg) from None
 
 
 @dataclass(slots=True)
@@ -55,19 +40,13 @@ class Scratch:
 
     @contextmanager
     def room(self) -> Iterator[Path]:
-        """Give a step an empty folder, and delete it afterwards.
-
-        Raises:
-            StorageFull: The disk of the folder has no room left.
-        """
+        """Give a step an empty folder, and delete it afterwards."""
         self.sweep()
         rooms = self.folder / ROOMS
-        with roomy():
-            rooms.mkdir(parents=True, exist_ok=True)
-            room = Path(tempfile.mkdtemp(dir=rooms))
+        rooms.mkdir(parents=True, exist_ok=True)
+        room = Path(tempfile.mkdtemp(dir=rooms))
         try:
-            with roomy():
-                yield room
+            yield room
         finally:
             shutil.rmtree(room, ignore_errors=True)
 

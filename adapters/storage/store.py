@@ -21,9 +21,9 @@ from obstore.store import S3Store
 
 from adapters.storage.local import make_durable, sweep_unfinished
 from adapters.storage.opening import open_store
-from adapters.storage.translation import checked, translated
+from adapters.storage.translation import checked, of_temporary_file, translated
 from adapters.storage.writing import PART_BYTES, PARTS_AT_ONCE, Digest, ObjectWriter
-from jobs.files import ObjectExists, ObjectTooLarge, StorageUnavailable, StoredObject
+from jobs.files import ObjectExists, ObjectTooLarge, StoredObject
 
 if TYPE_CHECKING:
     from obstore import GetResult, ObjectMeta
@@ -160,8 +160,7 @@ class Storage:
                 await asyncio.to_thread(file.close)
         except OSError as error:
             await asyncio.to_thread(path.unlink, missing_ok=True)
-            msg = f"a temporary file can't be written: {error.strerror}"
-            raise StorageUnavailable(msg) from None
+            raise of_temporary_file(error) from None
         except BaseException:
             await asyncio.to_thread(path.unlink, missing_ok=True)
             raise

@@ -81,6 +81,13 @@ def translated(key: str, *, writing: bool = False) -> Iterator[None]:
         raise _from_number(error.errno or 0, key) from None
 
 
+def of_temporary_file(error: OSError) -> Exception:
+    """Return what to raise where a copy of an object can't be written to the worker's own disk."""
+    if error.errno in NO_ROOM:
+        return StorageFull("the disk of the worker is full. Make room")
+    return StorageUnavailable(f"a temporary file can't be written: {error.strerror}")
+
+
 def _from_text(text: str, key: str) -> Exception:
     if match := OS_ERROR.search(text):
         return _from_number(int(match[1]), key)

@@ -340,6 +340,18 @@ def test_a_store_that_is_full_needs_a_person(error: Exception) -> None:
     assert caught.value.non_retryable
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+async def test_a_copy_that_the_own_disk_has_no_room_for_needs_a_person(tmp_path: Path) -> None:
+    storage = Storage.open("memory:")
+    await storage.put("a", b"content")
+    copy = tmp_path / "copy"
+    copy.symlink_to("/dev/full")
+
+    with pytest.raises(StorageFull, match="disk of the worker is full"):
+        await storage.fetch("a", copy)
+    assert not copy.is_symlink()
+
+
 async def test_a_local_folder_is_for_its_owner_alone(tmp_path: Path) -> None:
     Storage.open(f"file://{tmp_path}/with%20space/objects")
 
