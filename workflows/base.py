@@ -32,7 +32,6 @@ MAX_LOST_WORKERS: Final = 3
 LONGEST_APART: Final = timedelta(seconds=10)
 """Jobs that lost their worker with a poison one come back with it, and would be lost with it again
 and again: before its last chance each waits up to so long."""
-APART: Final = "apart"
 
 
 class JobWorkflow:
@@ -115,7 +114,7 @@ class JobWorkflow:
                                 f"{summary}: the worker was lost {lost_workers} times in this step"
                             )
                             raise PoisonJob(msg) from error
-                        if lost_workers > 1 and workflow.patched(APART):
+                        if lost_workers > 1:
                             await workflow.sleep(LONGEST_APART * workflow.random().random())
                     case ApplicationError(type=str(kind), message=message) if kind in hold_on():
                         await self._hold_for(kind, message, summary)

@@ -1,7 +1,5 @@
 """Import one file."""
 
-from typing import Final
-
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, CancelledError, is_cancelled_exception
 
@@ -22,9 +20,6 @@ from jobs.imports import (
 from workflows.base import JobWorkflow
 from workflows.places import place_of
 
-ONE_PER_TARGET: Final = "one import per target"
-"""Imports that began before it know no places."""
-
 
 @workflow.defn(name=IMPORT.workflow)
 class ImportDataWorkflow(JobWorkflow):
@@ -34,10 +29,7 @@ class ImportDataWorkflow(JobWorkflow):
     async def run(self, job: ImportData) -> ImportResult:
         """Import ``job.source``; its rows when no other import loads into the target."""
         plan = await self._inspect(job)
-        if workflow.patched(ONE_PER_TARGET):
-            async with place_of(IMPORT, job):
-                await self._load(plan)
-        else:
+        async with place_of(IMPORT, job):
             await self._load(plan)
         return await self._finish(plan)
 

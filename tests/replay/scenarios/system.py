@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from jobs.base import Queue
+from jobs.exports import EXPORT
 from jobs.holds import alert_id
-from jobs.imports import IMPORT
 from jobs.limits import END_PAUSE_WORKFLOW, EndPause
 from jobs.pruning import PRUNE_WORKFLOW
 from jobs.redrives import PageRedriven, Redrive, RedriveCounts, RedriveFilter
@@ -84,7 +84,7 @@ async def redriven_in_runs(house: House) -> Sequence[str]:
 
 async def jobs_held(house: House) -> Sequence[str]:
     """Two jobs are held for a cause that somebody must mend; people are told once."""
-    jobs = [await house.submit("import", IMPORT.example) for _ in range(2)]
+    jobs = [await house.submit("export", EXPORT.example) for _ in range(2)]
     async with house.deciding():
         for step in [await house.take_step(Queue.TRANSFERS) for _ in jobs]:
             await house.fail(step, "StorageDenied")
