@@ -1,7 +1,6 @@
 """The proof in short: every fault once over some jobs of every kind."""
 
 import os
-import random
 import sys
 
 import pytest
@@ -16,7 +15,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 JOBS = int(os.environ.get("PROOF_JOBS", "60"))
 FLOOD = int(os.environ.get("FLOOD_JOBS", "500"))
-SEED = int(os.environ.get("FAULT_SEED", random.randrange(10**6)))  # noqa: S311 - no secret
+SEED = int(os.environ.get("FAULT_SEED", "12"))
+"""`make proof` goes other ways: it draws one."""
 FREEZE_S = 18.0
 """Longer than the heartbeats of mails, deliveries and pictures."""
 
