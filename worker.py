@@ -153,7 +153,9 @@ async def run(settings: Settings, options: Options) -> None:
             looking = measure_queues(client, runtime.metric_meter, options.queues)
             stack.callback(asyncio.create_task(looking).cancel)
         if options.probe_port is not None:
-            probes = await serving.serve_probes(client, workers, options.probe_port)
+            probes = await serving.serve_probes(
+                client, workers, str(settings.probe_host), options.probe_port
+            )
             stack.push_async_callback(probes.cleanup)
         if options.drain:
             drained = asyncio.create_task(serving.drain(client, options.queues, stop))
@@ -183,9 +185,11 @@ def main(
     shutdown_grace: Annotated[
         str, typer.Option(help="How long running steps may finish, 30s.")
     ] = "",
-    probe_port: Annotated[int | None, typer.Option(help="Serve /livez and /readyz there.")] = None,
+    probe_port: Annotated[
+        int | None, typer.Option(help="Port for /livez and /readyz, at CONVEYOR_PROBE_HOST.")
+    ] = None,
     metrics_port: Annotated[
-        int | None, typer.Option(help="Serve Prometheus metrics there.")
+        int | None, typer.Option(help="Port for Prometheus metrics, at CONVEYOR_METRICS_HOST.")
     ] = None,
     log_format: Annotated[str, typer.Option(help="auto, text or json.")] = "auto",
     versioned: Annotated[bool, typer.Option(help="Take part in Worker Versioning.")] = False,

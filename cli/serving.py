@@ -1,6 +1,7 @@
 """Running workers until told to stop: probes, banner, the two signals."""
 
 import asyncio
+import errno
 import os
 import signal
 import sys
@@ -175,11 +176,13 @@ def stop_on_signals(stop: asyncio.Event) -> None:
         loop.add_signal_handler(number, first_or_second, number)
 
 
-async def serve_probes(client: Client, workers: Sequence[Worker], port: int) -> web.AppRunner:
+async def serve_probes(
+    client: Client, workers: Sequence[Worker], host: str, port: int
+) -> web.AppRunner:
     """Serve ``/livez`` (the loop turns) and ``/readyz`` (workers poll, the server answers).
 
     Raises:
-        InvalidInputError: the port is taken.
+        InvalidInputError: the port is taken, or the address is none of this machine.
     """
 
     async def live(_: web.Request) -> web.Response:
@@ -198,10 +201,12 @@ async def serve_probes(client: Client, workers: Sequence[Worker], port: int) -> 
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     try:
-        await web.TCPSite(runner, port=port).start()
-    except OSError:
+        await web.TCPSite(runner, host, port).start()
+    except OSError as error:
         await runner.cleanup()
         fix = f"{port} is taken, or not this user's to take: choose another port"
+        if error.errno == errno.EADDRNOTAVAIL:
+            fix = f"{host} is no address of this machine: set CONVEYOR_PROBE_HOST to one"
         raise InvalidInputError([Problem("probe-port", fix)]) from None
     return runner
 

@@ -129,6 +129,8 @@ class Settings(BaseSettings):
     that speaks the Sentry protocol."""
     metrics_host: IPvAnyAddress = Field(default=IPv4Address("127.0.0.1"))
     """IP address on which a worker serves metrics (``--metrics-port``); ``0.0.0.0`` for all."""
+    probe_host: IPvAnyAddress = Field(default=IPv4Address("127.0.0.1"))
+    """IP address on which a worker answers probes (``--probe-port``); ``0.0.0.0`` for all."""
 
     webhook_allowed_networks: Networks = Field(default_factory=list)
     """Networks that deliveries may reach besides the public internet, ``127.0.0.0/8,::1/128``. For

@@ -11,6 +11,8 @@ from temporalio.worker import Worker
 from cli import serving
 from jobs.errors import InvalidInputError
 
+LOOPBACK = "127.0.0.1"
+
 
 @activity.defn
 async def idle() -> None:
@@ -40,11 +42,19 @@ async def test_a_stop_that_comes_while_workers_begin_is_not_lost(
 
 
 async def test_a_probe_port_that_is_taken_is_named_with_the_fix(client: Client) -> None:
-    first = await serving.serve_probes(client, [], 0)
+    first = await serving.serve_probes(client, [], LOOPBACK, 0)
     port = first.addresses[0][1]
     with pytest.raises(InvalidInputError, match=f"probe-port: {port} is taken"):
-        await serving.serve_probes(client, [], port)
+        await serving.serve_probes(client, [], LOOPBACK, port)
     await first.cleanup()
+
+
+async def test_a_probe_address_of_another_machine_is_named_with_the_setting(
+    client: Client,
+) -> None:
+    elsewhere = "192.0.2.1"  # of no machine: for documentation
+    with pytest.raises(InvalidInputError, match=f"{elsewhere} is no address of this machine"):
+        await serving.serve_probes(client, [], elsewhere, 0)
 
 
 async def test_a_worker_that_can_not_begin_ends_the_others_and_is_reported(

@@ -123,6 +123,11 @@ def test_prometheus_finds_the_port_at_which_a_pod_serves_metrics(
     assert config["CONVEYOR_METRICS_HOST"] == "0.0.0.0"  # noqa: S104 - of a container
 
 
+def test_the_kubelet_reaches_the_probes_of_a_worker(manifests: list[Manifest]) -> None:
+    config = next(iter(of("ConfigMap", manifests).values()))["data"]
+    assert config["CONVEYOR_PROBE_HOST"] == "0.0.0.0"  # noqa: S104 - of a container
+
+
 def test_a_pod_outlasts_the_shutdown_grace_of_its_worker(manifests: list[Manifest]) -> None:
     config = next(iter(of("ConfigMap", manifests).values()))["data"]
     grace = parse_duration("grace", config["CONVEYOR_SHUTDOWN_GRACE"]).total_seconds()
