@@ -8,6 +8,7 @@ class Ping(BaseModel):
     """What goes in and comes out."""
 
     text: str
+    steps: int = 1
 
 
 @activity.defn(name="bare.nothing")

@@ -1,4 +1,4 @@
-"""A workflow with one activity."""
+"""A workflow whose activities do nothing."""
 
 from datetime import timedelta
 
@@ -9,11 +9,13 @@ from bench.bare.steps import Ping, nothing
 
 @workflow.defn(name="Bare")
 class BareWorkflow:
-    """Run one activity that does nothing."""
+    """Run an activity that does nothing, once for each step."""
 
     @workflow.run
     async def run(self, ping: Ping) -> Ping:
-        """Run it."""
-        return await workflow.execute_activity(
-            nothing, ping, start_to_close_timeout=timedelta(seconds=30)
-        )
+        """Run them one after the other."""
+        for _ in range(ping.steps):
+            ping = await workflow.execute_activity(
+                nothing, ping, start_to_close_timeout=timedelta(seconds=30)
+            )
+        return ping
