@@ -1,15 +1,18 @@
 """The description of the API for people: one page made of the OpenAPI document, no scripts."""
 
 import json
+import re
 from collections.abc import Mapping
 from functools import cache
 from typing import Any, Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
 
 from opening import TEMPLATES
 
 METHODS: Final = ("get", "post", "put", "patch", "delete")
+CODE: Final = re.compile(r"(`+)(.+?)\1")
 
 
 @cache
@@ -23,7 +26,13 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     made.filters["pretty"] = lambda data: json.dumps(data, indent=2, ensure_ascii=False)
+    made.filters["marked"] = marked
     return made
+
+
+def marked(text: str) -> Markup:
+    """Return Markdown of words and code, which is all that descriptions hold, as HTML."""
+    return Markup(CODE.sub(r"<code>\2</code>", str(escape(text))))  # noqa: S704 - escaped before
 
 
 def render(document: Mapping[str, Any]) -> str:

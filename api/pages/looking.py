@@ -1,6 +1,6 @@
 """One's jobs, and one job with its log, fresh while it is open."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
 from urllib.parse import urlencode
@@ -104,6 +104,30 @@ def steps_of(lines: Sequence[LogLine]) -> list[Step]:
     return list(found.values())
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownFile:
+    """A file that a job made, as far as its kind tells of it."""
+
+    name: str
+    url: str
+    picture: bool
+    width: int | None
+    height: int | None
+    bytes: int | None
+
+    @classmethod
+    def of(cls, file: Mapping[str, Any], url: str) -> "ShownFile":
+        """Return the file of a result, to be had at ``url``."""
+        return cls(
+            name=file.get("name") or file["key"],
+            url=url,
+            picture=str(file.get("format", "")).upper() in SHOWN_PICTURES,
+            width=file.get("width"),
+            height=file.get("height"),
+            bytes=file.get("bytes"),
+        )
+
+
 @router.get("/jobs/{job_id}")
 async def job(request: Request, services: Open, person: Someone, job_id: JobId) -> Response:
     """Show one job: where it is and why, its steps, its log, error and result."""
@@ -112,8 +136,7 @@ async def job(request: Request, services: Open, person: Someone, job_id: JobId) 
     lines = [line async for line in mine.logs(job_id)]
     told = await mine.explain(job_id)
     files = [
-        {**file, "url": await services.links.to(file["key"]), "picture": _is_picture(file)}
-        for file in files_of(shown.result)
+        ShownFile.of(file, await services.links.to(file["key"])) for file in files_of(shown.result)
     ]
     return page(
         services,
@@ -127,10 +150,6 @@ async def job(request: Request, services: Open, person: Someone, job_id: JobId) 
         acts={act: LABELS[act] for act, states in BUTTONS.items() if shown.state in states},
         wrong=request.query_params.get("wrong", "")[:300],
     )
-
-
-def _is_picture(file: dict[str, Any]) -> bool:
-    return str(file.get("format", "")).upper() in SHOWN_PICTURES
 
 
 @router.get("/jobs/{job_id}/events")

@@ -12,6 +12,9 @@ from tests.end_to_end.installation import ROOT, Installation
 CHROMIUM = Path("/usr/bin/chromium")
 PATIENCE_MS = 30_000
 PHOTO = ROOT / "examples" / "photo.jpg"
+TOO_WIDE = """[...document.querySelectorAll("main *")]
+    .filter(element => element.getBoundingClientRect().right > 360)
+    .map(element => element.outerHTML.slice(0, 200))"""
 
 pytestmark = [
     pytest.mark.slow,
@@ -98,6 +101,41 @@ def test_the_page_works_without_javascript_on_a_narrow_screen(
         page.get_by_role("button", name="Sign out").click()
         page.goto(job)
         expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+
+
+def test_files_that_are_no_pictures_can_be_fetched_from_the_page_of_their_job(
+    installation: Installation, browser: Browser
+) -> None:
+    customers = f"source=@{ROOT / 'examples' / 'customers.csv'}"
+    jobs = {
+        "rejects.csv": ("import", customers, "target=customers"),
+        ".html": ("report", "type=users", "period=yesterday", 'formats:=["html"]'),
+    }
+    key = installation.run("keys", "create", "--owner", "ada").out.strip()
+    with installation.worker(), installation.api() as url:
+        page = browser.new_page()
+        page.goto(url)
+        sign_in(page, key)
+        for ending, words in jobs.items():
+            done = installation.run("submit", *words, "--owner", "ada", "--wait", "--json")
+            page.goto(f"{url}/jobs/{done.json()['id']}")
+            link = page.locator("figure a").first
+            expect(link).to_contain_text(ending)
+            assert page.request.get(f"{url}{link.get_attribute('href')}").ok
+
+
+def test_pages_are_no_wider_than_a_narrow_screen(
+    installation: Installation, browser: Browser
+) -> None:
+    key = installation.run("keys", "create", "--owner", "ada").out.strip()
+    with installation.api() as url:
+        page = browser.new_page(viewport={"width": 360, "height": 720})
+        page.goto(url)
+        sign_in(page, key)
+        for path in ("/", "/docs"):
+            page.goto(f"{url}{path}")
+            assert page.evaluate("document.documentElement.scrollWidth") == 360
+            assert page.evaluate(TOO_WIDE) == []
 
 
 def test_another_person_does_not_see_the_job(installation: Installation, browser: Browser) -> None:
