@@ -64,6 +64,7 @@ async def measure(name: str, module: ModuleType, plan: Plan) -> dict[str, Any]:
         "plan": f"{plan.rounds} rounds{', small sizes' if plan.quick else ''}",
         "machine": described,
         "rows": [as_entry(row) for row in rows],
+        "markdown": module.markdown(rows) if hasattr(module, "markdown") else "",
     }
 
 

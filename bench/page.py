@@ -31,7 +31,8 @@ def write(measured: Mapping[str, Mapping[str, Any]], folder: Path = FOLDER) -> N
     """Merge areas into what is there, and write everything anew.
 
     Args:
-        measured: By area: ``title``, ``about``, ``machine``, ``at``, ``plan``, ``rows``.
+        measured: By area: ``title``, ``about``, ``machine``, ``at``, ``plan``, ``rows``, and
+            ``markdown``, its own table, or nothing.
         folder: Where to.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -68,6 +69,9 @@ def summary(areas: Mapping[str, Mapping[str, Any]]) -> str:
 def section(name: str, area: Mapping[str, Any]) -> str:
     """Return an area as Markdown."""
     rows = [as_row(entry) for entry in area["rows"]]
+    own = area.get("markdown", "")
+    """A table of the area's own, which has the figures that have no target."""
+    shown = [row for row in rows if row.limit is not None] if own else rows
     machine = area["machine"]
     versions = ", ".join(
         f"{part} {text}" for part, text in machine.items() if part not in {*MACHINE, "load before"}
@@ -80,8 +84,9 @@ def section(name: str, area: Mapping[str, Any]) -> str:
             "",
             f"![{area['title']}](bench-{name}.svg)",
             "",
-            *markdown(rows),
+            *markdown(shown),
             "",
+            *([own, ""] if own else []),
             f"<sub>{area['at']}, {area['plan']}, {machine['cpu']}, {machine['memory']}, "
             f"{machine['system']}, Python {machine['python']}, {versions}; load before: "
             f"{machine['load before']}</sub>",
