@@ -19,7 +19,7 @@ from exits import leave
 from tests.proof.flood import Flood, flood
 from tests.proof.mixed import Outcome, prove
 from tests.proof.storm import Storm, storm
-from tests.proof.telling import as_json, page, tables
+from tests.proof.telling import tables, write
 
 JOBS: Final = 2_000
 FREEZE_S: Final = 40.0
@@ -57,9 +57,7 @@ def main() -> int:
         sys.stdout.write(f"\n{tables(found[-1])}\n")
         sys.stdout.flush()
     if options.write:
-        WRITTEN.mkdir(parents=True, exist_ok=True)
-        (WRITTEN / "faults.md").write_text(page(described, found))
-        (WRITTEN / "faults.json").write_text(as_json(described, found))
+        write(WRITTEN, described, found)
         tell("written: docs/proof/faults.md and faults.json")
     failed = [type(part).__name__.lower() for part in found if not part.proved]
     tell(f"NOT proved: {', '.join(failed)}" if failed else "proved")

@@ -4,6 +4,7 @@ import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Final
 
 from tests.proof.flood import PARTS, Flood
@@ -30,17 +31,39 @@ the same `webhook-id`) whose log has an attempt without answer or a worker lost.
 counted no attempt (the worker was lost or shut down); **attempts eaten** did.
 """
 
+ORDER: Final = ("outcome", "storm", "flood")
+
 Part = Outcome | Storm | Flood
 
 
-def page(described: Mapping[str, str], parts: Sequence[Part]) -> str:
+def write(folder: Path, described: Mapping[str, str], parts: Sequence[Part]) -> None:
+    """Write ``faults.md`` and ``faults.json``; parts that ran at another time keep their tables."""
+    folder.mkdir(parents=True, exist_ok=True)
+    numbers = folder / "faults.json"
+    before = json.loads(numbers.read_text()) if numbers.exists() else {}
+    told = {
+        type(part).__name__.lower(): {
+            "date": f"{datetime.now(UTC):%Y-%m-%d}",
+            "machine": dict(described),
+            "tables": tables(part),
+            "numbers": _numbers(part),
+        }
+        for part in parts
+    }
+    merged = {name: {**before, **told}[name] for name in ORDER if name in {*before, *told}}
+    numbers.write_text(json.dumps(merged, indent=1, default=str) + "\n")
+    (folder / "faults.md").write_text(page(merged))
+
+
+def page(parts: Mapping[str, Mapping[str, Any]]) -> str:
     """Return the page for the docs."""
-    facts = "".join(f"- {name}: {text}\n" for name, text in described.items())
-    body = "\n".join(tables(part) for part in parts)
+    sections = []
+    for part in parts.values():
+        facts = ", ".join(f"{name} {text}" for name, text in part["machine"].items())
+        sections.append(f"{part['tables']}\n<sub>{part['date']}; {facts}</sub>\n")
     return (
-        "# The proof\n\n"
-        f"Made by `make proof` on {datetime.now(UTC):%Y-%m-%d}; the numbers are in "
-        f"[faults.json](faults.json).\n\n{EXPLAINED}\n{body}\n## Measured on\n\n{facts}"
+        "# The proof\n\nMade by `make proof`; the numbers are in [faults.json](faults.json).\n\n"
+        + "\n".join([EXPLAINED, *sections])
     )
 
 
@@ -119,19 +142,13 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-def as_json(described: Mapping[str, str], parts: Sequence[Part]) -> str:
-    """Return every number."""
-    told: dict[str, Any] = {"date": f"{datetime.now(UTC):%Y-%m-%d}", "machine": dict(described)}
-    for part in parts:
-        numbers = dataclasses.asdict(part)
-        if isinstance(part, Outcome):
-            numbers["totals"] = totals(part.verdicts)
-            numbers["struck"] = dict(part.struck)  # asdict counts the pairs of a Counter
-            numbers["verdicts"] = [
-                verdict for verdict in numbers["verdicts"] if not _is_plain(verdict)
-            ]
-        told[type(part).__name__.lower()] = numbers
-    return json.dumps(told, indent=1, default=str) + "\n"
+def _numbers(part: Part) -> Mapping[str, Any]:
+    numbers = dataclasses.asdict(part)
+    if isinstance(part, Outcome):
+        numbers["totals"] = totals(part.verdicts)
+        numbers["struck"] = dict(part.struck)  # asdict counts the pairs of a Counter
+        numbers["verdicts"] = [verdict for verdict in numbers["verdicts"] if not _is_plain(verdict)]
+    return numbers
 
 
 def _is_plain(verdict: Mapping[str, Any]) -> bool:
