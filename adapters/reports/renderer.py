@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from adapters.reports.data import write_csv, write_json
-from adapters.reports.words import say, say_change
+from adapters.reports.words import UNKNOWN, say, say_change
 from jobs.figures import Figures, Kpi
 from jobs.reports import ReportFormat
 
@@ -33,8 +33,9 @@ class ReportRenderer:
         return await asyncio.to_thread(_chart, figures)
 
     def summary(self, figures: Figures) -> Mapping[str, str]:
-        """Return the key figures as people read them, by label."""
-        return {kpi.label: _line(kpi, figures) for kpi in figures.kpis}
+        """Return the key figures as people read them, by label, and with what they compare."""
+        lines = {kpi.label: _line(kpi, figures) for kpi in figures.kpis}
+        return lines | ({"Compared with": figures.compared.words} if figures.compared else {})
 
     def _render(self, figures: Figures, report_format: ReportFormat) -> bytes:
         from adapters.reports.html import write_html
@@ -63,4 +64,5 @@ def _chart(figures: Figures) -> bytes:
 
 def _line(kpi: Kpi, figures: Figures) -> str:
     value = say(kpi.value, kpi.kind, figures.currency)
-    return f"{value} ({say_change(kpi)})" if figures.compared else value
+    change = say_change(kpi) if figures.compared else UNKNOWN
+    return value if change == UNKNOWN else f"{value} ({change})"

@@ -196,3 +196,6 @@ async def test_the_mail_shows_the_chart_as_a_related_picture_and_attaches_the_fi
     assert page is not None
     assert 'src="cid:chart.png"' in page.get_content()
     assert "€38,269.50 (−12.5%)" in page.get_content()
+    plain = message.get_body(("plain",))
+    assert plain is not None
+    assert "Compared with: February 2027" in plain.get_content()

@@ -151,7 +151,8 @@ async def test_each_recipient_gets_a_mail_with_figures_chart_and_file(office: Of
     assert first.data["period"] == "March 2027 (Europe/Berlin)"
     assert first.data["figures"] == {
         "Net revenue": "€38,269.50 (−12.5%)",
-        "Average order": "n/a (n/a)",
+        "Average order": "n/a",
+        "Compared with": "February 2027",
     }
     assert [key.rpartition("/")[2] for key in first.attachments] == [
         "sales-2027-03-01-to-2027-03-31.pdf",
