@@ -26,7 +26,7 @@ from typing import Annotated, Final
 
 import typer
 from temporalio.client import Client
-from temporalio.worker import Interceptor, Worker
+from temporalio.worker import Interceptor, UnsandboxedWorkflowRunner, Worker
 
 import settings as environment
 from activities.interceptor import StepInterceptor
@@ -53,7 +53,6 @@ from settings import Settings
 from wiring import work_of_queues
 from workflows.interceptor import FinalFailureInterceptor
 from workflows.measuring import JobMetrics
-from workflows.sandbox import RUNNER
 
 STICKY_TIMEOUT: Final = timedelta(seconds=3)
 """How long a killed worker's workflows wait for it before another takes them."""
@@ -91,7 +90,7 @@ def build_workers(
             task_queue=queue,
             workflows=work[queue].workflows,
             activities=work[queue].activities,
-            workflow_runner=RUNNER,
+            workflow_runner=UnsandboxedWorkflowRunner(),  # see docs/decisions/sandbox.md
             interceptors=interceptors,
             max_concurrent_activities=slots[queue],
             disable_eager_activity_execution=True,  # an eager step passes by limits and pauses
