@@ -4,6 +4,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable
+from importlib.util import find_spec
 from typing import Final, NoReturn
 
 OK: Final = 0
@@ -46,6 +47,17 @@ def run_to_exit(command: Callable[[], object]) -> NoReturn:
     after all its work is done (seen in 1 of 30 runs on Python 3.11), and the code would lie.
     """
     leave(code_of(command))
+
+
+def require_libraries() -> None:
+    """End with what to do where this Python has none of the libraries; before they are imported."""
+    if find_spec("typer") is not None:
+        return
+    sys.stderr.write(
+        f"error: {sys.executable} has no libraries: run `make` once, which makes .venv, "
+        "then `. .venv/bin/activate`\n"
+    )
+    sys.exit(UNEXPECTED)
 
 
 def code_of(command: Callable[[], object]) -> int:

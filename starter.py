@@ -1,7 +1,11 @@
 """Submit jobs and look at them: ``python starter.py --help``. The commands live in ``cli/``."""
 
+from exits import require_libraries, run_to_exit
+
+if __name__ == "__main__":
+    require_libraries()
+
 from cli.app import app
-from exits import run_to_exit
 
 
 def main() -> None:

@@ -6,6 +6,8 @@ The door: options, opening, the run until a signal. What it runs is joined in ``
 import os
 import signal
 
+from exits import require_libraries, run_to_exit
+
 STOPPED_BEFORE_START = 0
 
 
@@ -17,6 +19,7 @@ def _leave_early(*_: object) -> None:
 if __name__ == "__main__":  # before the imports, which take a second
     signal.signal(signal.SIGTERM, _leave_early)
     signal.signal(signal.SIGINT, _leave_early)
+    require_libraries()
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -40,7 +43,6 @@ from cli.output import say
 from cli.serving import Options
 from cli.temporal_server import temporal_server
 from equipment import Adapters, open_adapters
-from exits import run_to_exit
 from jobs._version import __version__
 from jobs.base import Queue
 from jobs.client import connect

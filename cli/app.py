@@ -1,5 +1,7 @@
 """The commands of ``starter.py``; each lives in the module of its noun."""
 
+from typing import Annotated
+
 import typer
 
 from cli import endpoints, exports, imports, keys, outbox, receive, schedules
@@ -20,14 +22,33 @@ from cli.reference import show_settings
 from cli.retrying import redrive, retry
 from cli.submit import submit
 from cli.system import health, setup
+from jobs._version import __version__
 
 app = typer.Typer(
     name="starter.py",
-    help="Submit durable background jobs, follow them, act on them.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"Conveyor {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def everywhere(
+    _: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Show the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """Submit durable background jobs, follow them, act on them."""
+
 
 WORK = "Jobs"
 LOOK = "Looking around"

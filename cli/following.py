@@ -99,14 +99,13 @@ async def show_bar(jobs: "JobClient", job_id: str) -> "JobStatus":
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
     columns = (
-        TextColumn("{task.description}"),
         BarColumn(bar_width=32),
         TextColumn("{task.percentage:>3.0f} %"),
         TimeElapsedColumn(),
         TextColumn("{task.fields[step]}"),
     )
     with Progress(*columns, console=output.console(words=True)) as bar:
-        task = bar.add_task(job_id, total=100, step="")
+        task = bar.add_task("", total=100, step="")
         while True:
             async for job in jobs.watch(job_id):
                 _draw(bar, task, job)

@@ -87,6 +87,8 @@ def stats(
                 output.console().clear()
             if as_json:
                 output.print_json([count.model_dump(exclude_none=True) for count in counts])
+            elif not counts:
+                output.say("no job has failed" if by == "error" else "no jobs")
             else:
                 shown = [
                     column

@@ -82,7 +82,8 @@ def _show_preview(told: "RedrivePreview", *, as_json: bool) -> None:
         *(("error", name, count) for name, count in told.errors.items()),
         *(("goes on", name, count) for name, count in told.begins.items()),
     ]
-    output.print_rows(("", "", "JOBS"), rows)
+    if rows:
+        output.print_rows(("", "", "JOBS"), rows)
     oldest = f", the oldest ended {wording.ago(told.oldest)}" if told.oldest else ""
     sampled = f"; {told.sampled:,} were asked where they go on" if told.sampled < told.count else ""
     output.say(f"{told.count:,} jobs would go on{oldest}{sampled}")

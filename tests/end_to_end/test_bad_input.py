@@ -160,6 +160,26 @@ def test_a_database_of_a_newer_release_stops_a_program(
     assert "Traceback" not in answer.err
 
 
+@pytest.mark.parametrize("program", ["starter.py", "worker.py"])
+def test_a_python_without_the_libraries_is_told_how_to_get_them(
+    installation: Installation, program: str
+) -> None:
+    answer = started(installation, "-S", program)  # without the folder of installed packages
+    assert answer.code == 1
+    assert "run `make` once" in answer.err
+    assert "Traceback" not in answer.err
+
+
+def test_where_nothing_is_counted_that_is_said(installation: Installation, unique: str) -> None:
+    told = {
+        ("stats", "--owner", unique): "no jobs",
+        ("stats", "--owner", unique, "--by", "error"): "no job has failed",
+        ("redrive", "--owner", unique, "--kind", "email", "--dry-run"): "0 jobs would go on",
+    }
+    for answer, words in zip(run_all(installation, [*told]), told.values(), strict=True):
+        assert (answer.code, answer.out, answer.err.strip()) == (0, "", words)
+
+
 def test_health_names_the_migrations_that_are_missing(installation: Installation) -> None:
     empty = f"sqlite:///{installation.folder / 'empty.db'}"
     health = installation.run("health", "--json", CONVEYOR_DATABASE_URL=empty)
