@@ -8,6 +8,7 @@ import base64
 import hashlib
 import hmac
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final
 
 TAG_BYTES: Final = 16
@@ -55,8 +56,13 @@ class MailTokens:
         return Unsubscription(list_name=list_name, address_hash=address_hash)
 
     def _mac(self, use: str, message: bytes) -> bytes:
-        key = hmac.digest(self.secret, f"conveyor:{use}".encode(), "sha256")
-        return hmac.digest(key, message, "sha256")
+        return hmac.digest(_key(self.secret, use), message, "sha256")
+
+
+@lru_cache(maxsize=16)
+def _key(secret: bytes, use: str) -> bytes:
+    """Return the key of one use; a mailing needs it three times for each mail."""
+    return hmac.digest(secret, f"conveyor:{use}".encode(), "sha256")
 
 
 def reset_token_hash(token: str) -> str:
