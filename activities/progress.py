@@ -1,8 +1,14 @@
 """Progress of a step, carried by its heartbeats."""
 
+from typing import Final
+from uuid import uuid4
+
 from temporalio import activity
 
 from jobs.status import Progress
+
+WORKER: Final = uuid4().hex
+"""Of this process: by it a workflow tells a worker that died from one that was cut off."""
 
 
 def report(
@@ -14,4 +20,9 @@ def report(
     ``step`` is its name where the activity's own says too little.
     """
     step = step or activity.info().activity_type.partition(".")[2]
-    activity.heartbeat(Progress(step=step, done=done, total=total, unit=unit, message=message))
+    beat(Progress(step=step, done=done, total=total, unit=unit, message=message))
+
+
+def beat(progress: Progress) -> None:
+    """Heartbeat ``progress``, and which worker it comes from."""
+    activity.heartbeat(progress, WORKER)

@@ -9,6 +9,7 @@ from typing import Final, Protocol
 
 from temporalio import activity
 
+from activities.progress import beat
 from activities.working import job_folder
 from jobs.files import StoredObject
 from jobs.redrives import (
@@ -143,7 +144,7 @@ class _Work:
 
     def _beat(self) -> None:
         counts = self.counts()
-        activity.heartbeat(
+        beat(
             RedriveProgress(
                 step="page", done=counts.done, total=counts.total, unit="jobs", counts=counts
             )

@@ -28,7 +28,9 @@ ArgumentT = TypeVar("ArgumentT")
 ResultT = TypeVar("ResultT")
 
 MAX_LOST_WORKERS: Final = 3
-"""Heartbeats that one step may lose before its job is poison."""
+"""Workers that one step may lose before its job is poison."""
+MAX_LOST_HEARTBEATS: Final = 10
+"""The same, however few workers they were: a step that stalls does so on a worker that lives."""
 LONGEST_APART: Final = timedelta(seconds=10)
 """Jobs that lost their worker with a poison one come back with it, and would be lost with it again
 and again: before its last chance each waits up to so long."""
@@ -69,7 +71,8 @@ class JobWorkflow:
         """Run one activity and return its result.
 
         A step cut by its worker's shutdown runs again without counting, and so does one whose
-        worker vanished, up to ``MAX_LOST_WORKERS`` times. A step that failed for good with a type
+        worker vanished, until it was the third. A worker that is met again was only cut off, and
+        counts once. A step that failed for good with a type
         in the kind's ``hold_on`` holds the job, and runs afresh after the release. A cancelled job
         ends when its step has stopped, so that nothing happens after it is seen to be cancelled;
         a cancel that comes while a step completes ends it before the next (the SDK forgets it).
@@ -92,7 +95,8 @@ class JobWorkflow:
             "summary": summary,
             "activity_id": "{}of{}".format(*place),
         }
-        lost_workers = 0
+        losses = 0
+        lost_workers: set[object] = set()
         while True:
             await self._until_released()
             if workflow.cancellation_reason() is not None and not self._winds_up:
@@ -107,14 +111,13 @@ class JobWorkflow:
                         raise
                     case ApplicationError(type="WorkerShutdown"):
                         continue
-                    case TimeoutError(type=TimeoutType.HEARTBEAT):
-                        lost_workers += 1
-                        if lost_workers >= MAX_LOST_WORKERS:
-                            msg = (
-                                f"{summary}: the worker was lost {lost_workers} times in this step"
-                            )
+                    case TimeoutError(type=TimeoutType.HEARTBEAT) as timeout:
+                        losses += 1
+                        lost_workers.add(_reporter(timeout) or losses)
+                        if len(lost_workers) >= MAX_LOST_WORKERS or losses >= MAX_LOST_HEARTBEATS:
+                            msg = f"{summary}: the worker was lost {losses} times in this step"
                             raise PoisonJob(msg) from error
-                        if lost_workers > 1:
+                        if losses > 1:
                             await workflow.sleep(LONGEST_APART * workflow.random().random())
                     case ApplicationError(type=str(kind), message=message) if kind in hold_on():
                         await self._hold_for(kind, message, summary)
@@ -182,3 +185,8 @@ def hold_on() -> frozenset[str]:
     """Return the types of errors that hold the job that runs."""
     kind = KINDS_BY_WORKFLOW.get(workflow.info().workflow_type)
     return kind.hold_on if kind else HOLD_ON
+
+
+def _reporter(lost: TimeoutError) -> object:
+    """Return which worker a step last heard from (``activities.progress.WORKER``), if any."""
+    return lost.last_heartbeat_details[1] if len(lost.last_heartbeat_details) > 1 else None

@@ -13,6 +13,7 @@ from temporalio.common import RetryPolicy
 from temporalio.exceptions import ApplicationError
 from temporalio.workflow import ActivityConfig
 
+from activities import progress
 from jobs.base import NEVER_RETRIED, Contract
 from workflows.base import JobWorkflow
 
@@ -46,7 +47,9 @@ class Steps:
         self.calls.append(activity.info().activity_id)
         self.begun.set()
         if len(self.calls) <= self.failures:
-            if note.text == "hang":
+            if note.text == "stall":
+                progress.report(0)
+            if note.text in {"hang", "stall"}:
                 await activity.wait_for_cancelled()
             if note.text == "deaf":
                 return await self._ended_though_cancelled(note)

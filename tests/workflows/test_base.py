@@ -59,6 +59,12 @@ async def test_a_step_that_loses_its_worker_three_times_is_poison(
     assert caught.value.cause.type == "PoisonJob"
 
 
+async def test_a_step_that_is_cut_off_from_one_worker_three_times_is_no_poison(
+    client: Client, unique: str
+) -> None:
+    assert await run(client, unique, Steps(failures=3), "stall") == Note(text="stall")
+
+
 async def test_an_ordinary_failure_is_retried_by_its_policy(temporal: Client, unique: str) -> None:
     steps = Steps(failures=9)
     with pytest.raises(WorkflowFailureError) as caught:
