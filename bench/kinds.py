@@ -2,7 +2,8 @@
 
 The work of a kind is the worker's; what Conveyor adds to a workflow - its inputs, progress, index,
 hold and retry - shows in the server, so its CPU is what is compared. The two take turns on one
-server. Mailing, batch, event and delivery have areas of their own.
+server. An import stands in line for its table, too, for which another workflow keeps the places.
+Mailing, batch, event and delivery have areas of their own.
 """
 
 import statistics
