@@ -21,7 +21,7 @@ help: ## Show what can be made
 demo: $(READY) ## Run every kind of job once, on a server of its own
 	@$(BIN)/python starter.py demo
 
-dev: $(READY) ## Start server, Web UI, mail catcher and worker in this terminal
+dev: $(READY) ## Start server, Web UI, mail catcher, worker and API in this terminal
 	@$(BIN)/python starter.py dev
 
 test: $(READY) ## Run every test, on every core

@@ -9,7 +9,7 @@ from cli import output
 
 
 def backup(
-    folder: Annotated[Path, typer.Argument(help="A new folder, which is made.")],
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A new folder, which is made.")],
 ) -> None:
     """Copy the data folder while everything runs: jobs, database, files, mails, the secret.
 

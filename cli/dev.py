@@ -10,7 +10,7 @@ from cli import output
 
 
 def dev() -> None:
-    """Run server, Web UI, mail catcher and worker here, until Ctrl-C."""
+    """Run server, Web UI, mail catcher, worker and API here, until Ctrl-C."""
     asyncio.run(_run())
 
 

@@ -61,7 +61,7 @@ def terminate(
         str, typer.Option(help="Why; shown in the job's log.")
     ] = "by starter.py terminate",
 ) -> None:
-    """End jobs at once, also such as hang; they can't clean up, so `cancel` is better."""
+    """End jobs at once, also those that hang; they can't clean up, so `cancel` is better."""
 
     async def command(session: Session) -> int:
         async def one(job_id: str) -> str:

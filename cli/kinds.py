@@ -10,7 +10,9 @@ from jobs import wording
 
 
 def show_kinds(
-    kind: Annotated[str | None, typer.Argument(help="Show that kind in full.")] = None,
+    kind: Annotated[
+        str | None, typer.Argument(metavar="KIND", help="Show that kind in full.")
+    ] = None,
     schema: Annotated[
         bool, typer.Option("--schema", help="Print its input's JSON schema.")
     ] = False,

@@ -27,7 +27,9 @@ COLUMNS: Final = ("SOURCE", "EVENT", "TYPE", "STATE", "ATTEMPTS", "RECEIVED", "E
 
 app = typer.Typer(no_args_is_help=True, help="Events that came in: look, replay, discard.")
 
-Source = Annotated[str, typer.Argument(help="Name from CONVEYOR_WEBHOOK_SOURCES.")]
+Source = Annotated[
+    str, typer.Argument(metavar="SOURCE", help="Name from CONVEYOR_WEBHOOK_SOURCES.")
+]
 EventId = Annotated[str, typer.Argument(metavar="EVENT", help="The sender's id of the event.")]
 
 

@@ -21,7 +21,7 @@ BULK_AT_ONCE: Final = 16
 
 
 def submit(
-    kind: Annotated[str, typer.Argument(help="Kind of job; `kinds` lists them.")],
+    kind: Annotated[str, typer.Argument(metavar="KIND", help="Kind of job; `kinds` lists them.")],
     fields: Annotated[
         list[str] | None,
         typer.Argument(
