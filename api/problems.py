@@ -1,17 +1,22 @@
-"""What is answered when something is wrong: RFC 9457 problems, one shape for every error."""
+"""What is answered when something is wrong: RFC 9457 problems, one shape for every error.
+
+A browser that asks for a page is shown the same as a page.
+"""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Final
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from fastapi.responses import HTMLResponse
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic_core import to_json
 from starlette.exceptions import HTTPException
 from temporalio.service import RPCError, RPCStatusCode
 
+from api.reference import environment
 from jobs.encryption import EncryptionKeyMissing
 from jobs.errors import (
     ConflictError,
@@ -30,7 +35,10 @@ from jobs.files import ObjectNotFound
 
 log: Final = logging.getLogger(__name__)
 
+Handler = Callable[[Request, Exception], Awaitable[Response]]
+
 MEDIA_TYPE: Final = "application/problem+json"
+PAGE_POLICY: Final = "default-src 'none'; style-src 'self'; frame-ancestors 'none'; base-uri 'none'"
 NOTHING_HERE: Final = "there is no such thing here"
 """The same words for what never was, is gone, or is another owner's."""
 RETRY_AFTER_S: Final = 5
@@ -202,13 +210,32 @@ async def _unexpected(request: Request, error: Exception) -> Response:
 
 
 def install(app: FastAPI) -> None:
-    """Have every error answered as a problem."""
+    """Have every error answered as a problem, to a person as a page."""
     for kind in (ApiError, ConveyorError, TransientError, PermanentError):
-        app.add_exception_handler(kind, _known)
-    app.add_exception_handler(HTTPException, _http)
-    app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(RPCError, _rpc)
-    app.add_exception_handler(Exception, _unexpected)
+        app.add_exception_handler(kind, _for_whom(_known))
+    app.add_exception_handler(HTTPException, _for_whom(_http))
+    app.add_exception_handler(RequestValidationError, _for_whom(_invalid))
+    app.add_exception_handler(RPCError, _for_whom(_rpc))
+    app.add_exception_handler(Exception, _for_whom(_unexpected))
+
+
+def _for_whom(answer: Handler) -> Handler:
+    async def answering(request: Request, error: Exception) -> Response:
+        response = await answer(request, error)
+        browsing = request.headers.get("accept", "").startswith("text/html")
+        return _as_page(response) if browsing else response
+
+    return answering
+
+
+def _as_page(response: Response) -> Response:
+    problem = ProblemDetails.model_validate_json(bytes(response.body))
+    kept = {k: v for k, v in response.headers.items() if not k.startswith("content-")}
+    return HTMLResponse(
+        environment().get_template("problem.html").render(problem=problem),
+        response.status_code,
+        {**kept, "Content-Security-Policy": PAGE_POLICY},
+    )
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:

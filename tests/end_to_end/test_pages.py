@@ -153,5 +153,6 @@ def test_another_person_does_not_see_the_job(installation: Installation, browser
         answer = other.goto(page.url)
         assert answer is not None
         assert answer.status == 404
+        expect(other.get_by_role("alert")).to_have_text("there is no such thing here")
         forged = other.request.post(f"{page.url}/cancel", form={"csrf": "x"})
         assert forged.status == 403
