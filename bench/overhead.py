@@ -4,6 +4,13 @@ Both run in turns on one server, each with a worker process of its own; mails go
 another process, which is not counted. ``busy`` rounds give CPU per job, ``idle`` ones the time from
 submission to the known end, one job at a time. The two take turns every few jobs, so that whatever
 else the machine does falls on both.
+
+The bare workflow runs in the SDK's sandbox, as it does by default; ours runs without, since its
+tests are in it. What an email costs beyond it, 6 to 7 ms: in the worker (2 ms) the mail itself and
+its ledger, read once and written twice, once before the mail goes out so that it goes out once; in
+the server (3 ms) memo and attributes by which jobs are found and told apart, a summary for the Web
+UI, and a step that passes through its queue, where limits and pauses hold; in the client (1 ms) the
+check of the input and, at the end, a second call for the whole status and not the result alone.
 """
 
 import statistics
