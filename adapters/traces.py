@@ -74,8 +74,6 @@ class Traces:
                 await BatchLedger(self.database).forget(job_id)
             case "image" if results:
                 await Images(self.database).forget(job_id)
-            case "batch" if results:
-                await BatchLedger(self.database).forget(job_id)
             case _:
                 pass
         async for stored in self._files(kind, job_id, results=results):
@@ -99,8 +97,6 @@ class Traces:
                 exports = Exports(self.database)
                 runs = await self._export_runs(job_id, run_id)
                 return sum([await exports.size(run) for run in runs])
-            case "batch" if results:
-                return await BatchLedger(self.database).size(job_id)
             case "batch":
                 return await BatchLedger(self.database).size(job_id)
             case "image" if results:
