@@ -1,4 +1,10 @@
-"""What the ledger of a mailing costs: its chunks beside a loop that only builds and sends."""
+"""What the ledger of a mailing costs: its chunks beside a loop that only builds and sends.
+
+Of the 0.15 ms of CPU that a mail of a mailing costs more, 0.03 ms go into reading and checking the
+list and writing the outcomes. The rest is the ledger: a claim that is on disk before the mail goes
+out, and what came of it, five of each in a commit, as many as go out side by side. All five wait
+for the disk meanwhile. Fewer commits would leave more mails whose fate is unknown after a crash.
+"""
 
 import asyncio
 import json
