@@ -17,7 +17,7 @@ for each further copy. What would come back only later is said in words.
 
 import asyncio
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
@@ -32,7 +32,7 @@ from tests.servers import ServerMissingError
 
 __all__ = ["NAME", "TITLE", "markdown", "run"]
 
-NAME = "queues"
+NAME = "peers"  # the package of that name holds their programs
 TITLE = "The same mails through other queues: rate, latency, what a crash does"
 
 MOST_ROUNDS: Final = 3
@@ -75,16 +75,31 @@ def measure(plan: Plan) -> Measured:
     return found
 
 
-def take_turns(up: Mapping[str, Running], plan: Plan, found: Measured) -> None:
-    """Measure the rates of all in so many rounds, and then how long one mail takes when idle."""
+def take_turns(up: dict[str, Running], plan: Plan, found: Measured) -> None:
+    """Measure the rates of all in so many rounds, and then how long one mail takes when idle.
+
+    Whoever breaks is taken out of ``up``, and named.
+    """
+
+    def seconds(name: str, mails: int) -> float | None:
+        try:
+            return up[name].seconds(mails)
+        except RuntimeError as error:
+            if up.pop(name).contender.ours:
+                raise
+            found.missing[name] = str(error)
+            found.rates.pop(name, None)
+            return None
+
     for number in range(min(plan.rounds, MOST_ROUNDS) + 1):  # the first round warms up
-        for name, one in up.items():
-            mails = one.contender.mails
+        for name in list(up):
+            mails = up[name].contender.mails
             if plan.quick or number == 0:
                 mails = max(mails // QUICK_DIVISOR, min(mails, LEAST))
-            rate = mails / one.seconds(mails)
-            if number:
-                found.rates.setdefault(name, []).append(rate)
+            took = seconds(name, mails)
+            if took and number:
+                found.rates.setdefault(name, []).append(mails / took)
     for _ in range(plan.of(LATENCIES, QUICK_LATENCIES)):
-        for name, one in up.items():
-            found.latencies.setdefault(name, []).append(one.seconds(1) * 1000)
+        for name in list(up):
+            if took := seconds(name, 1):
+                found.latencies.setdefault(name, []).append(took * 1000)

@@ -23,7 +23,7 @@ MODULE: Final = "bench.peers"
 NPM_TIMEOUT_S: Final = 180
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Contender:
     """A queue with its worker."""
 
@@ -189,7 +189,7 @@ CONTENDERS: Final = (
         producer=module("peers.procrastinate_mails"),
         mails=800,
         form="1 process, 5 threads",
-        recovery="stays `doing` until a task of your own calls `retry_job` for stalled ones",
+        recovery="left `doing` until a task of your own retries stalled jobs",
     ),
     Contender(
         name="DBOS",

@@ -28,6 +28,7 @@ QUIET_S: Final = 75
 QUICK_QUIET_S: Final = 25
 SETTLED_S: Final = 3
 AGAIN_QUIET_S: Final = 30
+QUICK_AGAIN_QUIET_S: Final = 10
 MOST_S: Final = 150
 BUSY_S: Final = 15
 """How long a trial keeps others from starting, at most; after that it mostly waits."""
@@ -112,6 +113,7 @@ class Crash:
         self._node = node
         self._jobs = min(plan.of(JOBS, QUICK_JOBS), trial.contender.mails)
         self._quiet_s = plan.of(QUIET_S, QUICK_QUIET_S)
+        self._again_quiet_s = plan.of(AGAIN_QUIET_S, QUICK_AGAIN_QUIET_S)
         self._places = places
         self._notes: list[str] = []
 
@@ -133,8 +135,8 @@ class Crash:
             self._until_quiet(one, self._quiet_s, MOST_S)
             times = one.arrivals.times
             if trial.setting is not Setting.WORKER and not times.keys() >= set(numbers):
-                self._restart(one, "the worker was restarted by hand")
-                self._until_quiet(one, AGAIN_QUIET_S, MOST_S)
+                self._restart(one, "The worker was restarted once more, since mails were missing")
+                self._until_quiet(one, self._again_quiet_s, MOST_S)
             unknown = one.named_unknown()
         missing = len(set(numbers) - times.keys())
         arrived = [times[number] for number in numbers if number in times]
@@ -165,7 +167,7 @@ class Crash:
             if total != seen:
                 seen, changed = total, now
             if one.worker.ended:
-                self._restart(one, "the worker ended by itself and was started again")
+                self._restart(one, "The worker ended by itself and was started again")
             time.sleep(LOOK_S)
 
     def _restart(self, one: Running, note: str) -> None:

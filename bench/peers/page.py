@@ -15,8 +15,8 @@ BROKERS: Final = {
     PostgreSQL: "PostgreSQL with its defaults (`fsync=on`)",
     Redis: "Redis",
 }
-NOTE: Final = """Lost / doubled, of the mails submitted, and when the last one arrived after the \
-kill. *Strict* is the setting of the timed columns; *as it comes* is Redis without any setting, \
+NOTE: Final = """Lost / doubled, of the mails submitted, and, where none was lost, how long \
+after the kill the last one arrived. *Strict* is the setting of the timed columns; *as it comes* is Redis without any setting, \
 which writes a snapshot now and then. *Unknown* are mails of which Conveyor itself says that they \
 went out and that their answer was lost: it does not send them again by itself."""
 
@@ -47,11 +47,8 @@ def _cells(name: str, found: Mapping[tuple[str, str], Row]) -> Iterator[str]:
 
 def _cell(outcome: Mapping[str, Any]) -> str:
     unknown = f", {outcome['unknown']} unknown" if outcome["unknown"] else ""
-    after = max(outcome["done_after_s"], 0)
-    return (
-        f"**{outcome['lost']} / {outcome['doubled']}**{unknown} of {outcome['submitted']}, "
-        f"{after:,.0f} s"
-    )
+    after = "" if outcome["lost"] else f", all in {max(outcome['done_after_s'], 0):,.0f} s"
+    return f"**{outcome['lost']} / {outcome['doubled']}**{unknown} of {outcome['submitted']}{after}"
 
 
 def _verdicts(names: Sequence[str], found: Mapping[tuple[str, str], Row]) -> Iterator[str]:
@@ -98,11 +95,11 @@ def _forms(names: Sequence[str], found: Mapping[tuple[str, str], Row]) -> Iterat
     for one in CONTENDERS:
         if one.name in names:
             outcomes = found[LOST, one.name].raw if (LOST, one.name) in found else {}
-            seen = "".join(
-                f" Seen ({setting}): {'; '.join(outcome['notes'])}."
-                for setting, outcome in outcomes.items()
-                if outcome["notes"]
-            )
+            notes: dict[str, list[str]] = {}
+            for setting, outcome in outcomes.items():
+                for note in outcome["notes"]:
+                    notes.setdefault(note, []).append(setting)
+            seen = "".join(f" {note} ({'; '.join(each)})." for note, each in notes.items())
             how = f"{one.form}; {BROKERS[one.broker]}"
             yield f"- {one.name}: {how}. The job is {one.recovery}.{seen}"
 
