@@ -13,7 +13,7 @@ from typing import Final, Protocol
 from temporalio import activity
 
 from activities import progress
-from activities.emails.beating import BEAT_INTERVAL_S, beating_with
+from activities.progress import BEAT_INTERVAL_S, beating_with
 from activities.working import job_folder
 from jobs.exports import (
     CONTENT_TYPES,

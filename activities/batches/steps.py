@@ -16,9 +16,8 @@ from activities.batches import lists
 from activities.batches.needs import Files, Jobs, Ledger, Performer
 from activities.batches.performing import ChunkRunner, Task
 from activities.batches.planning import Planner
-from activities.emails.beating import beating_with
 from activities.errands import own_errand
-from activities.progress import report
+from activities.progress import beating_with, report
 from activities.working import job_folder
 from jobs.base import MAX_INPUT_BYTES
 from jobs.batches import (

@@ -1,36 +1,12 @@
-"""Heartbeats of a step that waits for the network.
+"""Heartbeats of a step that sends a mail."""
 
-Each wait in such a step has a limit of its own, so a beat means what it says: the step is alive and
-its loop turns.
-"""
-
-import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from activities.progress import report
+from activities.progress import BEAT_INTERVAL_S, beating_with, report
 
-BEAT_INTERVAL_S: Final = 4.0
 PHASES: Final = ("resolving", "composing", "sending")
-
-
-@contextmanager
-def beating_with(beat: Callable[[], None], interval_s: float) -> Iterator[None]:
-    """Call ``beat`` every ``interval_s`` while the body runs; first when that time has passed."""
-    loop = asyncio.get_running_loop()
-    timer: asyncio.TimerHandle
-
-    def tick() -> None:
-        nonlocal timer
-        beat()
-        timer = loop.call_later(interval_s, tick)
-
-    timer = loop.call_later(interval_s, tick)
-    try:
-        yield
-    finally:
-        timer.cancel()
 
 
 @contextmanager

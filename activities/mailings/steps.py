@@ -16,12 +16,11 @@ from typing import Any, Final
 from pydantic import ValidationError
 from temporalio import activity
 
-from activities.emails.beating import beating_with
 from activities.emails.needs import Composer, Mailer
 from activities.mailings import lists
 from activities.mailings.needs import Directory, Files, Ledger
 from activities.mailings.sending import SENDERS, Addressed, ChunkSender, facts, still_to_send
-from activities.progress import report
+from activities.progress import beating_with, report
 from activities.working import job_folder
 from jobs.addresses import check_address
 from jobs.emails import Letter

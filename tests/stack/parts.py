@@ -47,7 +47,7 @@ def here(command: Sequence[str]) -> list[str]:
     for option, value in free.items():
         if option in words:
             words[words.index(option) + 1] = value
-    for option in ("--probe-port", "--metrics-port", "--metrics-host"):
+    for option in ("--probe-port", "--metrics-port"):
         if option in words:
             at = words.index(option)
             del words[at : at + 2]
