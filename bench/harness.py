@@ -152,9 +152,10 @@ def tree(pid: int) -> list[int]:
     """Return a process and all its descendants."""
     found = [pid]
     for parent in found:
-        for task in Path(f"/proc/{parent}/task").glob("*/children"):
-            with suppress(OSError):
-                found += [int(child) for child in task.read_text().split()]
+        with suppress(OSError):  # it may end meanwhile, and so may a thread of it
+            for task in Path(f"/proc/{parent}/task").glob("*/children"):
+                with suppress(OSError):
+                    found += [int(child) for child in task.read_text().split()]
     return found
 
 

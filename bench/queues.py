@@ -18,12 +18,13 @@ for each further copy. What would come back only later is said in words.
 import asyncio
 import tempfile
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
 from bench.harness import Plan, Row
-from bench.peers.contenders import CONTENDERS, NODE, install_bullmq
+from bench.peers.contenders import CONTENDERS, NODE, Contender, install_bullmq
 from bench.peers.crashes import Outcome, trials, try_all
 from bench.peers.page import markdown
 from bench.peers.running import Running, running
@@ -40,6 +41,7 @@ LATENCIES: Final = 20
 QUICK_LATENCIES: Final = 5
 QUICK_DIVISOR: Final = 5
 LEAST: Final = 40
+STARTED_AT_ONCE: Final = 3
 
 
 async def run(plan: Plan) -> Sequence[Row]:
@@ -57,14 +59,17 @@ def measure(plan: Plan) -> Measured:
         except ServerMissingError as error:
             found.missing["BullMQ"] = str(error)
         wanted = [one for one in CONTENDERS if node or one.worker[:2] != NODE]
-        with ExitStack() as stack:
+        with ThreadPoolExecutor(STARTED_AT_ONCE) as threads, ExitStack() as stack:
+            starting = {
+                contender.name: threads.submit(start, contender, node, stack)
+                for contender in wanted
+            }
             up: dict[str, Running] = {}
-            for contender in wanted:
+            for name, future in starting.items():
                 try:
-                    contender.require()
-                    up[contender.name] = stack.enter_context(running(contender, node, strict=True))
+                    up[name] = future.result()
                 except (ServerMissingError, RuntimeError) as error:
-                    found.missing[contender.name] = str(error)
+                    found.missing[name] = str(error)
             take_turns(up, plan, found)
         attempted = trials([one for one in wanted if one.name in up])
         for trial, outcome in zip(attempted, try_all(attempted, node, plan), strict=True):
@@ -73,6 +78,12 @@ def measure(plan: Plan) -> Measured:
             else:
                 found.missing[f"{trial.contender.name}, {trial.setting}"] = str(outcome)
     return found
+
+
+def start(contender: Contender, node: Path | None, stack: ExitStack) -> Running:
+    """Start a contender, which ends with ``stack``; raises what ``running`` raises."""
+    contender.require()
+    return stack.enter_context(running(contender, node, strict=True))
 
 
 def take_turns(up: dict[str, Running], plan: Plan, found: Measured) -> None:

@@ -15,10 +15,11 @@ BROKERS: Final = {
     PostgreSQL: "PostgreSQL with its defaults (`fsync=on`)",
     Redis: "Redis",
 }
-NOTE: Final = """Lost / doubled, of the mails submitted, and, where none was lost, how long \
-after the kill the last one arrived. *Strict* is the setting of the timed columns; *as it comes* is Redis without any setting, \
-which writes a snapshot now and then. *Unknown* are mails of which Conveyor itself says that they \
-went out and that their answer was lost: it does not send them again by itself."""
+NOTE: Final = """\
+Lost / doubled, of the mails submitted, and, where none was lost, how long after the kill the last
+one arrived. *Strict* is the setting of the timed columns; *as it comes* is Redis without any
+setting, which writes a snapshot now and then. *Unknown* are mails of which Conveyor itself says
+that they went out and that their answer was lost: it does not send them again by itself."""
 
 
 def markdown(rows: Sequence[Row]) -> str:
