@@ -81,7 +81,7 @@ class MailBench:
             started_time=now,
             scheduled_time=now,
         )
-        environment.on_heartbeat = self.beats.put_nowait
+        environment.on_heartbeat = lambda progress, _: self.beats.put_nowait(progress)
         return environment
 
 

@@ -49,7 +49,7 @@ class Importing:
     ) -> ImportResult:
         """Carry out ``job``, step by step."""
         surroundings = environment(job_id or f"import-{uuid4().hex}", run_id or uuid4().hex)
-        surroundings.on_heartbeat = self.beats.append
+        surroundings.on_heartbeat = lambda progress, _: self.beats.append(progress)
         plan = await surroundings.run(self.steps.inspect, job)
         await surroundings.run(self.steps.load, plan)
         return await surroundings.run(self.steps.finish, plan)

@@ -196,7 +196,7 @@ async def test_a_step_beats_with_what_is_done(
 ) -> None:
     beats = []
 
-    def beat(progress: Progress) -> None:
+    def beat(progress: Progress, _: str) -> None:
         beats.append(progress)
 
     environment.on_heartbeat = beat
