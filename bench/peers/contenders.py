@@ -113,7 +113,7 @@ CONTENDERS: Final = (
         "after the visibility timeout of an hour",
     ),
     Contender(
-        name="Celery, acks_late",
+        name="Celery with acks_late",
         package="celery",
         broker=Redis,
         worker=CELERY_WORKER,
