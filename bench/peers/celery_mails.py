@@ -1,11 +1,15 @@
 """Mails as tasks of Celery: worker ``celery -A bench.peers.celery_mails worker``."""
 
 import os
-
-from celery import Celery
+import sys
 
 from bench.peers.mail import deliver
 from bench.peers.orders import submit_as_told
+
+try:
+    from celery import Celery
+except ImportError:
+    sys.exit("no celery: install the dependency group `bench`")
 
 app = Celery("mails", broker=os.environ["BROKER_URL"])
 if "ACKS_LATE" in os.environ:

@@ -4,10 +4,13 @@ import os
 import sys
 import threading
 
-from dbos import DBOS, DBOSClient
-
 from bench.peers.mail import deliver
 from bench.peers.orders import submit_as_told
+
+try:
+    from dbos import DBOS, DBOSClient
+except ImportError:
+    sys.exit("no dbos: install the dependency group `bench`")
 
 QUEUE = "mails"
 URL = os.environ["BROKER_URL"]

@@ -1,11 +1,15 @@
 """Mails as tasks of huey: worker ``huey_consumer bench.peers.huey_mails.huey``."""
 
 import os
-
-from huey import RedisHuey
+import sys
 
 from bench.peers.mail import deliver
 from bench.peers.orders import submit_as_told
+
+try:
+    from huey import RedisHuey
+except ImportError:
+    sys.exit("no huey: install the dependency group `bench`")
 
 huey = RedisHuey("mails", url=os.environ["BROKER_URL"])
 

@@ -2,11 +2,15 @@
 
 import asyncio
 import os
-
-import procrastinate
+import sys
 
 from bench.peers.mail import deliver
 from bench.peers.orders import submit_at_once_as_told
+
+try:
+    import procrastinate
+except ImportError:
+    sys.exit("no procrastinate: install the dependency group `bench`")
 
 app = procrastinate.App(
     connector=procrastinate.PsycopgConnector(conninfo=os.environ["BROKER_URL"], max_size=20)

@@ -2,12 +2,16 @@
 
 import asyncio
 import os
+import sys
 from typing import Any
-
-from saq import Queue
 
 from bench.peers.mail import deliver
 from bench.peers.orders import submit_at_once_as_told
+
+try:
+    from saq import Queue
+except ImportError:
+    sys.exit("no saq: install the dependency group `bench`")
 
 queue = Queue.from_url(os.environ["BROKER_URL"])
 

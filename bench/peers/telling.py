@@ -18,6 +18,7 @@ RATE: Final = "mails/s"
 LATENCY: Final = "ms, idle"
 LOST: Final = "lost"
 DOUBLED: Final = "doubled"
+"""Parts of an outcome, and units of their figures."""
 
 
 @dataclass(slots=True)
@@ -110,7 +111,6 @@ def _damage(crashes: Mapping[Trial, Outcome]) -> Iterator[Row]:
                 name=name,
                 value=totals[name],
                 unit=part,
-                won=_won(name, totals[name] - totals[EACH]),
                 detail=", ".join(
                     f"{setting}: {getattr(outcome, part)} of {outcome.submitted}"
                     for setting, outcome in outcomes.items()
