@@ -12,6 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from temporalio.client import Client
+
+from jobs.converter import DATA_CONVERTER
 from jobs.status import JobState
 from tests.stack.where import STACK_FILE, TESTS, Stack
 
@@ -75,6 +78,20 @@ class Installation:
     """Where the programs lie: another folder for a release of a test's own."""
     _workers: int = 0
 
+    @property
+    def namespace(self) -> str:
+        """Where its jobs are: on a stack, where the stack's own workers are not."""
+        on_stack = STACK and self.variables.get("TEMPORAL_ADDRESS") == STACK.temporal
+        return TESTS if on_stack else "default"
+
+    async def connect(self) -> Client:
+        """Connect to where its jobs are."""
+        return await Client.connect(
+            self.variables["TEMPORAL_ADDRESS"],
+            namespace=self.namespace,
+            data_converter=DATA_CONVERTER,
+        )
+
     def environment(self, extra: Mapping[str, str]) -> dict[str, str]:
         """Return the variables of a command: this test's, and none from outside."""
         outside = {
@@ -85,7 +102,7 @@ class Installation:
         return {
             **outside,
             "CONVEYOR_DATA_DIR": str(self.folder / "data"),
-            **({"TEMPORAL_NAMESPACE": TESTS} if STACK else {}),
+            "TEMPORAL_NAMESPACE": self.namespace,
             **self.variables,
             **extra,
         }

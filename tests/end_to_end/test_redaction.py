@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import httpx
 import pytest
 
-from jobs.client import JobClient, connect
+from jobs.client import JobClient
 from jobs.status import JobStatus
 from tests.end_to_end.installation import Installation
 from tests.end_to_end.test_bad_input import run_all
@@ -99,11 +99,9 @@ async def settled(jobs: JobClient, job_id: str) -> JobStatus:
     return await jobs.status(job_id, with_input=True)
 
 
-async def test_no_log_and_no_message_tells_what_jobs_hold(
-    planted: Installation, shared_server: str
-) -> None:
+async def test_no_log_and_no_message_tells_what_jobs_hold(planted: Installation) -> None:
     told = Told()
-    jobs = JobClient(await connect(address=shared_server))
+    jobs = JobClient(await planted.connect())
     accepted = [("submit", *fields, "--id", f"j{n}") for n, fields in enumerate(JOBS)]
     refused = [("submit", *fields) for fields in REFUSED]
     with planted.worker("--log-format", "json") as worker:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from adapters import devserver
-from jobs.client import JobClient, JobFilter, connect
+from jobs.client import JobClient, JobFilter
 from jobs.status import JobState
 from tests.authority import make_authority
 from tests.end_to_end.installation import ROOT, Installation
@@ -44,7 +44,7 @@ def write_invitations(folder: Path) -> None:
 
 async def until_held(town: Installation, count: int) -> None:
     """Return when so many invitations are held."""
-    jobs = JobClient(await connect(address=town.variables["TEMPORAL_ADDRESS"]))
+    jobs = JobClient(await town.connect())
     wanted = JobFilter(tag=("campaign", "spring"))
     while (await jobs.release_matching(wanted, dry_run=True)).count != count:  # noqa: ASYNC110 - the server's
         await asyncio.sleep(0.2)  # between looks at the server
@@ -111,7 +111,7 @@ def collected(town: Installation) -> dict[str, int]:
 
 async def until_ended(town: Installation, state: JobState) -> None:
     """Return when all reports have ended so, and the index knows of it."""
-    jobs = JobClient(await connect(address=town.variables["TEMPORAL_ADDRESS"]))
+    jobs = JobClient(await town.connect())
     while True:
         counted = {row.state: row.count for row in await jobs.count("state")}
         if counted == {state.value: REPORTS}:
