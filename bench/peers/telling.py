@@ -44,7 +44,8 @@ def as_rows(found: Measured) -> Sequence[Row]:
         *_damage(found.crashes),
         *(
             Row(name=f"{what}: not measured", value=0, unit="", detail=why, raw={"missing": what})
-            for what, why in found.missing.items()
+            for what, text in found.missing.items()
+            for why in text.splitlines()[:1]  # the others are the tool's log
         ),
     ]
 
