@@ -3,7 +3,6 @@
 Temporal's retry policy has no jitter, so jobs that failed together would come back together.
 """
 
-import errno
 import random
 from datetime import timedelta
 from typing import Any, Final
@@ -18,9 +17,8 @@ from temporalio.worker import (
 from typing_extensions import override
 
 from jobs.errors import TransientError
-from jobs.files import StorageFull
+from jobs.files import NO_ROOM, StorageFull
 
-NO_ROOM: Final = {errno.ENOSPC, errno.EDQUOT}
 JITTER: Final = 0.1
 """Share by which a wait is made longer or shorter, at most."""
 

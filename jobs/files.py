@@ -4,10 +4,15 @@ An object is named by its key, ``jobs/<job id>/<name>-<start of sha256>.<ext>``:
 makes a repeated step write the same object again.
 """
 
+import errno
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from jobs.errors import PermanentError, TransientError
+
+NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+"""Numbers by which an ``OSError`` says that a disk, or somebody's share of it, is full."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,6 +18,7 @@ from obstore.exceptions import (
 
 from jobs.base import check_key
 from jobs.files import (
+    NO_ROOM,
     InvalidKey,
     ObjectNotFound,
     StorageDenied,
@@ -35,7 +36,6 @@ HTTP_STATUS: Final = re.compile(r"status(?: code)?:? (\d{3})")
 
 NOT_A_KEY_HERE: Final = {errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.EINVAL}
 DENIED: Final = {errno.EACCES, errno.EPERM, errno.EROFS}
-NO_ROOM: Final = {errno.ENOSPC, errno.EDQUOT}
 
 
 def checked(key: str) -> str:
