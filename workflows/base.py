@@ -72,8 +72,8 @@ class JobWorkflow:
 
         A step cut by its worker's shutdown runs again without counting, and so does one whose
         worker vanished, until it was the third. A worker that is met again was only cut off, and
-        counts once. A step that failed for good with a type
-        in the kind's ``hold_on`` holds the job, and runs afresh after the release. A cancelled job
+        counts once. A step that failed for good with a type in the kind's ``hold_on`` holds the
+        job, and runs afresh after the release. A cancelled job
         ends when its step has stopped, so that nothing happens after it is seen to be cancelled;
         a cancel that comes while a step completes ends it before the next (the SDK forgets it).
 

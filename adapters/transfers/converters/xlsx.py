@@ -49,6 +49,7 @@ def main(source: str, target: str, mark: str) -> int:
         write(first_sheet(workbook), Path(target), mark)
     except RefusedError as error:
         reason = str(error)
+    # zipfile: NotImplementedError for an unknown compression, RuntimeError for a password
     except (zipfile.BadZipFile, NotImplementedError, EOFError, RuntimeError):
         reason = "the XLSX file is damaged, cut short or encrypted"
     except CalamineError:
