@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from bench.harness import ROOT, Lab, Plan, Process, Row, cpu_s, gather_at_most, lab, rss_mib
+from bench.harness import Lab, Plan, Process, Row, cpu_s, gather_at_most, lab, mail_worker, rss_mib
 from jobs.client import JobClient, connect
 from jobs.status import JobState
 
@@ -30,15 +30,7 @@ MAIL: Final = {"template": "welcome", "to": "ada@example.com", "data": {"name": 
 async def run(plan: Plan) -> Sequence[Row]:
     """Measure once; what grows shows within the run."""
     async with lab() as place:
-        with (
-            place.process("-m", "bench.sink", ready="port ") as sink,
-            place.process(
-                str(ROOT / "worker.py"),
-                *("--queue", "emails"),
-                ready="ready",
-                CONVEYOR_SMTP_URL=f"smtp://127.0.0.1:{sink.said.split()[1]}?tls=none",
-            ) as worker,
-        ):
+        with mail_worker(place) as worker:
             jobs = JobClient(await connect(address=place.server.address))
             await mails(jobs, WARM_UP)
             few = plan.of(FEW, QUICK_FEW)

@@ -126,6 +126,21 @@ class Process:
     """The line by which it said that it was ready."""
 
 
+@contextmanager
+def mail_worker(place: Lab) -> Iterator[Process]:
+    """Run a worker of mails, and a relay in another process that takes them."""
+    with (
+        place.process("-m", "bench.sink", ready="port ") as sink,
+        place.process(
+            str(ROOT / "worker.py"),
+            *("--queue", "emails"),
+            ready="ready",
+            CONVEYOR_SMTP_URL=f"smtp://127.0.0.1:{sink.said.split()[1]}?tls=none",
+        ) as worker,
+    ):
+        yield worker
+
+
 def _line_beginning(start: str, log: Path, child: subprocess.Popen[bytes]) -> str:
     deadline = time.monotonic() + PATIENCE_S
     while True:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from typing import Final
 
-from bench.harness import ROOT, Plan, Row, gather_at_most, lab
+from bench.harness import Plan, Row, gather_at_most, lab, mail_worker
 from jobs.client import JobClient, Submission, connect
 from jobs.status import JobState
 
@@ -31,15 +31,7 @@ CROWD: Final = "crowd"
 async def run(plan: Plan) -> Sequence[Row]:
     """Time mails of an idle system, then of a loaded one."""
     async with lab() as place:
-        with (
-            place.process("-m", "bench.sink", ready="port ") as sink,
-            place.process(
-                str(ROOT / "worker.py"),
-                *("--queue", "emails"),
-                ready="ready",
-                CONVEYOR_SMTP_URL=f"smtp://127.0.0.1:{sink.said.split()[1]}?tls=none",
-            ),
-        ):
+        with mail_worker(place):
             jobs = JobClient(await connect(address=place.server.address))
             await gather_at_most(WARM_UP, WARM_UP, lambda: timed(jobs, "ada"))
             idle = [await timed(jobs, "ada") for _ in range(plan.of(IDLE, QUICK_IDLE))]
