@@ -63,16 +63,18 @@ async def until_readers(api: Api, count: int) -> None:
 async def test_many_readers_of_a_job_cost_one_look_at_a_time(api: Api) -> None:
     async with api.as_owner("ada") as http:
         job = (await http.post("/v1/jobs", json=NOTE)).json()
+        leave = asyncio.Event()
 
         async def first() -> str:
             async for name, _, _ in events(http, job["id"]):
-                await asyncio.sleep(0.2)
+                await leave.wait()
                 return str(name)
             return ""
 
         reading = asyncio.gather(*(first() for _ in range(20)))
         await until_readers(api, 20)
         assert api.services.hub.watched == 1
+        leave.set()
         assert set(await reading) == {"state"}
     await until_readers(api, 0)
     assert api.services.hub.watched == 0
