@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 from temporalio.client import Client
 from temporalio.testing import WorkflowEnvironment
 
@@ -29,11 +30,19 @@ SERVER_OPTIONS = [
     for option in ("--dynamic-config-value", value)
 ]
 
+SERVER_STARTS_WITHIN = timedelta(minutes=3)
+"""The SDK's own patience of five seconds is too little for a busy machine."""
+
 HEARTBEAT_INTERVAL = timedelta(milliseconds=100)
 """How often progress reaches the server in tests."""
 
 SLOW_RINGS = {"adapters", "api", "deploy", "end_to_end", "faults", "workflows"}
 """Rings that start servers and processes; `make test-fast` leaves them out."""
+
+settings.register_profile(
+    "patient", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)  # no example fails for the machine's being slow
+settings.load_profile("patient")
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -64,6 +73,7 @@ async def server() -> AsyncIterator[WorkflowEnvironment]:
         data_converter=DATA_CONVERTER,
         search_attributes=attributes.ALL,
         dev_server_extra_args=SERVER_OPTIONS,
+        dev_server_startup_timeout=SERVER_STARTS_WITHIN,
     ) as environment:
         yield environment
 
@@ -76,6 +86,7 @@ async def skipping_server() -> AsyncIterator[WorkflowEnvironment]:
         data_converter=DATA_CONVERTER,
         search_attributes=attributes.ALL,
         dev_server_extra_args=SERVER_OPTIONS,
+        dev_server_startup_timeout=SERVER_STARTS_WITHIN,
     ) as environment:
         yield environment
 

@@ -96,7 +96,7 @@ async def ensure(
     data_dir: Path,
     *,
     port: int = DEFAULT_PORT,
-    ready_timeout_s: float = 30,
+    ready_timeout_s: float = 120,
     runtime: "Runtime | None" = None,
 ) -> EmbeddedServer:
     """Join the server of ``data_dir``, or start one and wait until it takes requests.
