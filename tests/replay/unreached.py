@@ -17,7 +17,7 @@ from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
 
 from jobs.converter import DATA_CONVERTER
 from tests.replay import histories
-from tests.replay.replaying import WORKFLOWS
+from tests.replay.replaying import WORKFLOWS, replayed
 from workflows.interceptor import FinalFailureInterceptor
 
 FOLDER: Final = Path(__file__).parents[2] / "workflows"
@@ -92,7 +92,7 @@ async def replay_all() -> Mapping[str, set[int]]:
     threading.settrace(reached.watch)
     try:
         for path in histories.recorded():
-            await replayer.replay_workflow(histories.load(path), raise_on_replay_failure=False)
+            await replayed(replayer, histories.load(path))
     finally:
         threading.settrace(None)
     return reached.lines
