@@ -1,11 +1,13 @@
 """A worker of batches as a process of its own, for tests that kill it.
 
-``python -m tests.faults.batching QUEUE FOLDER``: each parcel that is sent is a line in
-``FOLDER/sent``, written when its effect is done and before its row is in the ledger.
+``python -m tests.faults.batching QUEUE FOLDER [EFFECTS]``: each parcel that is sent is a line in
+``FOLDER/sent``, written when its effect is done and before its row is in the ledger. After so many
+it kills itself as ``kill -9`` would: nobody else can do it at a moment that is chosen beforehand.
 """
 
 import asyncio
 import os
+import signal
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -36,14 +38,19 @@ def register(queue: str) -> None:
         cast("dict[str, object]", kinds.KINDS_BY_WORKFLOW)[kind.workflow] = mine
 
 
-async def work(queue: str, folder: Path) -> None:
-    """Serve until killed."""
+async def work(queue: str, folder: Path, effects: int | None) -> None:
+    """Serve until killed, by itself after so many ``effects``."""
     register(queue)
     client = await connect()
     sent = os.open(folder / "sent", os.O_CREAT | os.O_APPEND | os.O_WRONLY)
+    made = 0
 
     async def send(parcel: Parcel, errand: Errand) -> Delivered:
+        nonlocal made
         os.write(sent, f"{errand.job_id}\n".encode())
+        made += 1
+        if made == effects:
+            os.kill(os.getpid(), signal.SIGKILL)
         await asyncio.sleep(WORK_S)
         return Delivered(to=parcel.name)
 
@@ -66,4 +73,4 @@ async def work(queue: str, folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(work(sys.argv[1], Path(sys.argv[2])))
+    asyncio.run(work(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]) if sys.argv[3:] else None))

@@ -4,9 +4,9 @@ import asyncio
 import json
 import os
 import random
+import signal
 import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,11 +31,13 @@ SEED = int(os.environ.get("FAULT_SEED", random.randrange(10**6)))  # noqa: S311 
 
 
 @contextmanager
-def worker(address: str, queue: str, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """Run the worker's process; killed with SIGKILL at the end."""
+def worker(
+    address: str, queue: str, folder: Path, *effects: str
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run the worker's process; killed with SIGKILL at the end, or after so many effects."""
     with (folder / "worker.log").open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "tests.faults.batching", queue, str(folder)],
+            [sys.executable, "-m", "tests.faults.batching", queue, str(folder), *effects],
             cwd=ROOT,
             env={**os.environ, "TEMPORAL_ADDRESS": address},
             stdout=log,
@@ -52,12 +54,6 @@ def sent(folder: Path) -> Counter[str]:
     """Return how often each item's effect happened."""
     file = folder / "sent"
     return Counter(file.read_text().split()) if file.exists() else Counter()
-
-
-def wait_for(folder: Path, count: float) -> None:
-    """Return when so many effects have happened."""
-    while sent(folder).total() < count:
-        time.sleep(0.02)
 
 
 async def test_kill_9_repeats_only_items_that_were_being_done(
@@ -83,8 +79,9 @@ async def test_kill_9_repeats_only_items_that_were_being_done(
     )
     for kill in range(KILLS):
         until = ITEMS * (kill + chosen.random() * 0.8 + 0.1) / KILLS
-        with worker(address, unique, tmp_path):
-            await asyncio.to_thread(wait_for, tmp_path, until)
+        left = max(1, int(until) - sent(tmp_path).total())
+        with worker(address, unique, tmp_path, str(left)) as victim:
+            assert await asyncio.to_thread(victim.wait) == -signal.SIGKILL
     before = sent(tmp_path).total()
     with worker(address, unique, tmp_path):
         job = await jobs.wait(batch.id)
