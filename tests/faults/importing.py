@@ -32,10 +32,11 @@ SERVER.set_forkserver_preload([__name__])
 
 @dataclass(frozen=True)
 class WatchedLedger(Imports):
-    """Tells the parent of each chunk; stops this process before it writes chunk ``freeze``."""
+    """Tells the parent of each chunk; stops this process when it has written ``most`` of them."""
 
     parent: Connection
-    freeze: int | None
+    most: int
+    done: list[Written] = field(default_factory=list)
 
     @override
     async def write(
@@ -47,11 +48,12 @@ class WatchedLedger(Imports):
         dry_run: bool = False,
         likely_new: bool = False,
     ) -> Written:
-        if chunk.number == self.freeze:
+        if len(self.done) == self.most:
             os.kill(os.getpid(), signal.SIGSTOP)
         written = await Imports.write(
             self, import_id, target, chunk, dry_run=dry_run, likely_new=likely_new
         )
+        self.done.append(written)
         self.parent.send("written")
         return written
 
@@ -63,14 +65,15 @@ class Attempt:
     database_url: str
     storage_url: str
     job_id: str
-    freeze: int | None = None
+    most: int = sys.maxsize
+    """Chunks after which it stops where it is: a parent that is slow finds it there, not done."""
     process: ForkServerProcess = field(init=False)
     child: Connection = field(init=False)
 
     def begin(self) -> None:
         """Return when it is about to load."""
         self.child, parent = SERVER.Pipe(duplex=False)
-        arguments = (self.database_url, self.storage_url, self.job_id, self.freeze, parent)
+        arguments = (self.database_url, self.storage_url, self.job_id, self.most, parent)
         self.process = SERVER.Process(target=run, args=arguments)
         self.process.start()
         parent.close()
@@ -106,19 +109,17 @@ class Attempt:
         os.kill(self.process.pid, signal.SIGCONT)
 
 
-def run(
-    database_url: str, storage_url: str, job_id: str, freeze: int | None, parent: Connection
-) -> None:
+def run(database_url: str, storage_url: str, job_id: str, most: int, parent: Connection) -> None:
     """Load the file, in the child."""
-    sys.exit(asyncio.run(load(database_url, storage_url, job_id, freeze, parent)))
+    sys.exit(asyncio.run(load(database_url, storage_url, job_id, most, parent)))
 
 
 async def load(
-    database_url: str, storage_url: str, job_id: str, freeze: int | None, parent: Connection
+    database_url: str, storage_url: str, job_id: str, most: int, parent: Connection
 ) -> int:
     """Load the file; returns the exit code."""
     database = Database.open(database_url)
-    ledger = WatchedLedger(database, parent, freeze)
+    ledger = WatchedLedger(database, parent, most)
     steps = ImportActivities(Storage.open(storage_url), SourceFiles(), ledger)
     surroundings = environment(job_id, f"run-of-{job_id}")
     job = ImportData(source="orders.csv", target="orders", max_errors=1_000_000)

@@ -23,6 +23,7 @@ pytestmark = pytest.mark.slow
 ROWS = int(os.environ.get("FAULT_ROWS", "250000"))
 KILLS = 20
 CHUNKS_PER_KILL = 0.4
+CHUNKS_A_LIFE = 2
 LONGEST_MOMENT_S = 0.08
 """About what a chunk takes, so that a kill may fall anywhere in it."""
 SEED = int(os.environ.get("FAULT_SEED", random.randrange(10**6)))  # noqa: S311 - no secret
@@ -53,9 +54,9 @@ class Place:
         self.storage_url = f"file://{folder / 'objects'}"
         self.database = Database.open(database_url)
 
-    async def begin(self, job_id: str, *, freeze: int | None = None) -> Attempt:
-        """Start a process that loads the file."""
-        attempt = Attempt(self.database_url, self.storage_url, job_id, freeze)
+    async def begin(self, job_id: str, *, most: int = sys.maxsize) -> Attempt:
+        """Start a process that loads the file, ``most`` chunks of it."""
+        attempt = Attempt(self.database_url, self.storage_url, job_id, most)
         await asyncio.to_thread(attempt.begin)
         return attempt
 
@@ -107,7 +108,7 @@ async def test_20_kills_at_any_moment_leave_each_row_once(
     expected = await place.undisturbed()
     chosen = random.Random(SEED)  # noqa: S311 - no secret
     for _ in range(KILLS):
-        attempt = await place.begin("import-killed")
+        attempt = await place.begin("import-killed", most=CHUNKS_A_LIFE)
         if chosen.random() < CHUNKS_PER_KILL:
             await asyncio.to_thread(attempt.wait_for_a_chunk)
         await asyncio.sleep(chosen.random() * LONGEST_MOMENT_S)
@@ -134,7 +135,7 @@ async def test_20_kills_at_any_moment_leave_each_row_once(
 
 async def test_a_frozen_worker_that_thaws_writes_no_chunk_twice(place: Place) -> None:
     expected = await place.undisturbed()
-    zombie = await place.begin("import-frozen", freeze=2)
+    zombie = await place.begin("import-frozen", most=2)
     await asyncio.to_thread(zombie.wait_until_frozen)
     successor = await place.begin("import-frozen")
     assert await asyncio.to_thread(successor.end) == 0
