@@ -50,8 +50,8 @@ class Filed(Contract):
 
 
 STEP: Final = ActivityConfig(
-    start_to_close_timeout=timedelta(seconds=60),
-    heartbeat_timeout=timedelta(seconds=10),
+    start_to_close_timeout=timedelta(minutes=10),
+    heartbeat_timeout=timedelta(minutes=2),
     retry_policy=RetryPolicy(
         initial_interval=timedelta(hours=1),
         maximum_attempts=3,

@@ -21,6 +21,7 @@ from jobs.status import JobState
 from tests.jobs.broken_notes import BrokenNoteWorkflow
 from tests.jobs.conftest import StartWorker
 from tests.jobs.notes import FileNoteWorkflow
+from tests.jobs.queues import steps_waiting
 from tests.jobs.test_client import until
 from workflows.sandbox import RUNNER
 
@@ -73,6 +74,7 @@ async def test_others_are_before_it_on_a_busy_queue(
             await jobs.submit("note", WELL, Submission(key=f"{unique}-{number}"))
         for number in range(4):
             await until(jobs, f"note-{unique}-{number}", lambda seen: seen.max_attempts is not None)
+        await steps_waiting(client, unique, 4)
         told = await until_told(jobs, f"note-{unique}-3", Reason.QUEUE_BUSY)
     assert (told.queue, told.ahead) == (unique, 3)
     assert told.text == (

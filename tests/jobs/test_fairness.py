@@ -20,7 +20,7 @@ from tests.jobs.notes import Filed, FileNoteWorkflow, Note
 from tests.jobs.queues import steps_waiting
 from workflows.sandbox import RUNNER
 
-PATIENCE = timedelta(minutes=2)
+PATIENCE = timedelta(minutes=8)
 
 
 @dataclass

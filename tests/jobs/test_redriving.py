@@ -21,7 +21,7 @@ from tests.jobs.conftest import StartWorker
 from workflows.redrives import RedriveWorkflow
 from workflows.sandbox import RUNNER
 
-PATIENCE_S = 60
+PATIENCE_S = 180
 
 
 @pytest.fixture
