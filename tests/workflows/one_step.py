@@ -7,19 +7,30 @@ import asyncio
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Any
 
 from temporalio import activity, workflow
 from temporalio.common import RetryPolicy
 from temporalio.exceptions import ApplicationError
+from temporalio.worker import (
+    Interceptor,
+    StartActivityInput,
+    WorkflowInboundInterceptor,
+    WorkflowInterceptorClassInput,
+    WorkflowOutboundInterceptor,
+)
 from temporalio.workflow import ActivityConfig
+from typing_extensions import override
 
 from activities import progress
 from jobs.base import NEVER_RETRIED, Contract
 from workflows.base import JobWorkflow
 
+PATIENCE = timedelta(seconds=60)
+
 WORK = ActivityConfig(
-    start_to_close_timeout=timedelta(seconds=30),
-    heartbeat_timeout=timedelta(seconds=1),
+    start_to_close_timeout=2 * PATIENCE,
+    heartbeat_timeout=PATIENCE,
     retry_policy=RetryPolicy(
         initial_interval=timedelta(hours=1),
         maximum_attempts=5,
@@ -62,6 +73,42 @@ class Steps:
                 activity.heartbeat()
                 await asyncio.sleep(0.1)
         return note
+
+
+@dataclass(frozen=True)
+class SoonLost(Interceptor):
+    """Lets the server miss the beats of a job's first ``steps`` after a second.
+
+    Those that follow have all the time that they need.
+    """
+
+    steps: int
+
+    @override
+    def workflow_interceptor_class(
+        self, input: WorkflowInterceptorClassInput
+    ) -> type[WorkflowInboundInterceptor]:
+        steps = self.steps
+
+        class Inbound(WorkflowInboundInterceptor):
+            @override
+            def init(self, outbound: WorkflowOutboundInterceptor) -> None:
+                super().init(_ShortBeats(outbound, steps))
+
+        return Inbound
+
+
+class _ShortBeats(WorkflowOutboundInterceptor):
+    def __init__(self, following: WorkflowOutboundInterceptor, steps: int) -> None:
+        super().__init__(following)
+        self._left = steps
+
+    @override
+    def start_activity(self, input: StartActivityInput) -> workflow.ActivityHandle[Any]:
+        if self._left > 0:
+            self._left -= 1
+            input.heartbeat_timeout = timedelta(seconds=1)
+        return super().start_activity(input)
 
 
 @workflow.defn(name="Notes")

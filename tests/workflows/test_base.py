@@ -6,23 +6,35 @@ from temporalio.exceptions import ActivityError, ApplicationError, CancelledErro
 from temporalio.worker import Worker
 
 from jobs.attributes import JOB_ERROR, JOB_STATE
-from tests.workflows.one_step import Note, NotesWorkflow, Steps, TwoNotesWorkflow, TwoRunsWorkflow
+from tests.conftest import HEARTBEAT_INTERVAL
+from tests.workflows.one_step import (
+    Note,
+    NotesWorkflow,
+    SoonLost,
+    Steps,
+    TwoNotesWorkflow,
+    TwoRunsWorkflow,
+)
 from workflows.base import LONGEST_APART, JobWorkflow
 from workflows.sandbox import RUNNER
 
 
-def worker(client: Client, unique: str, steps: Steps) -> Worker:
+def worker(client: Client, unique: str, steps: Steps, *, lost: int = 0) -> Worker:
+    """Return a worker whose jobs lose their first ``lost`` steps, where these don't beat."""
     return Worker(
         client,
         task_queue=unique,
         workflows=[NotesWorkflow, TwoNotesWorkflow, TwoRunsWorkflow],
         activities=[steps.work],
         workflow_runner=RUNNER,
+        interceptors=[SoonLost(lost)],
+        max_heartbeat_throttle_interval=HEARTBEAT_INTERVAL,
     )
 
 
 async def run(client: Client, unique: str, steps: Steps, text: str) -> Note:
-    async with worker(client, unique, steps):
+    lost = steps.failures if text in {"hang", "stall"} else 0
+    async with worker(client, unique, steps, lost=lost):
         return await client.execute_workflow(
             NotesWorkflow.run, Note(text=text), id=unique, task_queue=unique
         )
