@@ -1,5 +1,6 @@
 """Alerts of held jobs: one for each cause, as long as it holds a job."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -64,7 +65,7 @@ async def runs_of(client: Client, name: str) -> list[WorkflowExecutionStatus | N
 async def test_jobs_held_for_one_cause_raise_one_alert_and_another_after_the_release(
     client: Client, unique: str
 ) -> None:
-    steps = Steps(failures=6, final=True)
+    steps, alert = Steps(failures=6, final=True), alert_id("StorageFull")
     async with workers(client, unique, steps, ScriptedCount([9] * 9)):
         jobs = [
             await client.start_workflow(
@@ -76,15 +77,15 @@ async def test_jobs_held_for_one_cause_raise_one_alert_and_another_after_the_rel
             for number in range(3)
         ]
         for alerts in (1, 2):
+            # So none still shows the hold before.
+            while len(steps.calls) < 3 * alerts:  # noqa: ASYNC110 - the steps are other tests' too
+                await asyncio.sleep(0.02)
             for job in jobs:
                 while (await job.describe()).typed_search_attributes.get(JOB_STATE) != "held":
                     pass
-            while len(runs := await runs_of(client, alert_id("StorageFull"))) < alerts:
+            ended = [WorkflowExecutionStatus.TERMINATED] * (alerts - 1)
+            while await runs_of(client, alert) != [WorkflowExecutionStatus.RUNNING, *ended]:
                 pass
-            assert runs == [
-                WorkflowExecutionStatus.RUNNING,
-                *[WorkflowExecutionStatus.TERMINATED] * (alerts - 1),
-            ]
             await end_alert(client, "StorageFull")
             for job in jobs:
                 await job.signal(JobWorkflow.release)
