@@ -5,15 +5,17 @@ import itertools
 from datetime import timedelta
 
 import pytest
+from temporalio import activity
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 from temporalio.exceptions import ApplicationError, CancelledError
+from typing_extensions import override
 
 from jobs.base import Queue
 from jobs.deliveries import DeliverWebhook, Delivery, DeliveryState
 from jobs.deliveries.answers import Answer
 from jobs.endpoints import EndpointState
-from tests.webhooks import House, job_id, statuses
+from tests.webhooks import House, ScriptedSender, job_id, statuses
 from workflows.deliveries import DeliverWebhookWorkflow
 
 FAST = [timedelta(0), timedelta(seconds=1), timedelta(seconds=2)]
@@ -104,7 +106,7 @@ async def test_an_attempt_with_its_wait_costs_six_events_of_history(
 async def test_while_it_waits_the_server_knows_why_and_until_when(
     house: House, client: Client, unique: str
 ) -> None:
-    endpoint, _ = await house.add_endpoint("ep_status")
+    endpoint, _ = await house.add_endpoint("ep_status", schedule=["PT0S", "PT12H"])
     [job] = await house.add_event(unique, endpoint)
     house.sender.answers = statuses(500)
     async with house.worker(client):
@@ -116,7 +118,7 @@ async def test_while_it_waits_the_server_knows_why_and_until_when(
                 break
             await asyncio.sleep(0.05)
         await handle.terminate()
-    assert pending[0].activity_id == "2of11"
+    assert pending[0].activity_id == "2of2"
     assert pending[0].last_failure.application_failure_info.type == "NotYetDue"
     assert pending[0].HasField("next_attempt_schedule_time")
 
@@ -168,18 +170,28 @@ async def test_a_cancelled_job_is_cancelled_in_the_log_too(
     assert record.state is DeliveryState.CANCELLED
 
 
+class AnswersOnceCancelled(ScriptedSender):
+    """Answers when a heartbeat has brought the cancellation to the step that asked."""
+
+    @override
+    async def post(
+        self, url: str, body: bytes, headers: dict[str, str], *, timeout_s: float
+    ) -> Answer:
+        answer = await super().post(url, body, headers, timeout_s=timeout_s)
+        await activity.wait_for_cancelled()
+        return answer
+
+
 async def test_a_cancel_during_a_request_reports_what_it_came_to(
     house: House, client: Client, unique: str
 ) -> None:
     endpoint, _ = await house.add_endpoint("ep_midway")
     [job] = await house.add_event(unique, endpoint)
-    house.sender.pause = asyncio.Event()
+    house.sender = AnswersOnceCancelled()
     async with house.worker(client):
         handle = await start(client, job)
         await house.sender.called.wait()
         await handle.cancel()
-        await asyncio.sleep(2.5)  # the heartbeat brings the cancellation while the request is out
-        house.sender.pause.set()
         result = await handle.result()
     assert result.state is DeliveryState.DELIVERED
     assert len(house.sender.requests) == 1

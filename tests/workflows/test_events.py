@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import standardwebhooks
-from temporalio.client import Client, WorkflowFailureError
+from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 from temporalio.common import SearchAttributePair, TypedSearchAttributes
 
 from jobs.attributes import JOB_OWNER
@@ -178,13 +178,23 @@ async def test_a_dead_endpoint_gets_a_dozen_requests_for_many_events(
                 for job in jobs
             )
         )
-        await asyncio.sleep(8)
+        for handle in handles:
+            await until_put_off(handle)
         for handle in handles:
             await handle.terminate()
     assert 10 <= len(house.sender.requests) < 20
     found = await house.endpoints.find(OWNER, endpoint.id)
     assert found is not None
     assert found.health.open_until is not None
+
+
+async def until_put_off(handle: WorkflowHandle[Any, Any]) -> None:
+    """Return when a delivery waits: for its second attempt, or for the endpoint."""
+    while True:
+        pending = (await handle.describe()).raw_description.pending_activities
+        if any(activity.HasField("last_failure") for activity in pending):
+            return
+        await asyncio.sleep(0.05)
 
 
 async def test_an_ordered_endpoint_gets_events_in_their_order(
