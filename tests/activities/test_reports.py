@@ -3,6 +3,7 @@
 import asyncio
 import dataclasses
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -22,23 +23,24 @@ from tests.reporting import MemoryFiles, ScriptedSource
 AS_OF = datetime(2027, 3, 27, 23, 30, tzinfo=UTC)
 
 
+@dataclass
 class SlowSource(ScriptedSource):
-    """Takes its time over one long query."""
+    """Answers one long query only when it ``may``."""
+
+    may: asyncio.Event = field(default_factory=asyncio.Event)
 
     @override
     async def collect(
         self, job: GenerateReport, period: Period, tell: Callable[[int, int, str], None]
     ) -> Figures:
         figures = await super().collect(job, period, tell)
-        await asyncio.sleep(0.3)
+        await self.may.wait()
         return figures
 
 
-def environment(*, beats: list[Any] | None = None, job: str = "report-1") -> ActivityEnvironment:
+def environment(job: str = "report-1") -> ActivityEnvironment:
     found = ActivityEnvironment()
     found.info = dataclasses.replace(found.info, workflow_id=job, activity_type="reports.collect")
-    if beats is not None:
-        found.on_heartbeat = lambda *details: beats.append(details[0])
     return found
 
 
@@ -76,8 +78,16 @@ async def test_a_long_query_keeps_telling_its_last_progress(
 ) -> None:
     monkeypatch.setattr(reports, "BEAT_S", 0.05)
     beats: list[Any] = []
-    await environment(beats=beats).run(steps(MemoryFiles(), SlowSource()).collect, task())
-    assert len(beats) > 2
+    source, surroundings = SlowSource(), environment()
+
+    def beat(progress: Any, *_: Any) -> None:
+        beats.append(progress)
+        if len(beats) == 3:
+            source.may.set()
+
+    surroundings.on_heartbeat = beat
+    await surroundings.run(steps(MemoryFiles(), source).collect, task())
+    assert len(beats) >= 3
     assert {(beat.step, beat.done, beat.total, beat.message) for beat in beats} == {
         ("collect", 1, 1, "daily")
     }
