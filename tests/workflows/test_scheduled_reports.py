@@ -64,8 +64,6 @@ async def test_each_day_around_a_change_of_the_clocks_is_reported_once(
 
 async def done(client: Client, run: str) -> None:
     """Wait until the schedule's run has begun and ended well."""
-    for _ in range(100):
-        if [each async for each in client.list_workflows(f"WorkflowId = '{run}'")]:
-            break
+    while not [each async for each in client.list_workflows(f"WorkflowId = '{run}'")]:  # noqa: ASYNC110 - the server tells no event
         await asyncio.sleep(0.1)
     await client.get_workflow_handle(run).result()
