@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -86,9 +86,7 @@ class MailBench:
 
 
 @asynccontextmanager
-async def mail_bench(
-    folder: Path, *, data_timeout: timedelta = timedelta(seconds=10), chunk: int = CHUNK
-) -> AsyncIterator[MailBench]:
+async def mail_bench(folder: Path, *, chunk: int = CHUNK) -> AsyncIterator[MailBench]:
     """Open everything that the email step needs, with the demo's users."""
     url = f"sqlite:///{folder / 'conveyor.db'}"
     await migrate(url)
@@ -99,7 +97,6 @@ async def mail_bench(
         mailer = SmtpMailer(
             Relay.parse(f"smtp://127.0.0.1:{relay.port}?tls=none"),
             envelope_sender="bounces@example.com",
-            data_timeout_s=data_timeout.total_seconds(),
         )
         ledger, resets = EmailLedger(database), PasswordResets(database)
         steps = EmailActivities(

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes, policy
 from pathlib import Path
@@ -279,6 +280,7 @@ async def test_a_step_that_waits_beats_with_its_phase(
 async def test_a_mail_cancelled_while_it_goes_out_is_still_recorded(bench: MailBench) -> None:
     arrived, answer = asyncio.Event(), asyncio.Event()
     bench.relay.before_answer = (arrived, answer)
+    bench.steps = replace(bench.steps, last_words_s=60)
     task = asyncio.create_task(bench.send(WELCOME))
     await arrived.wait()
     task.cancel()
@@ -339,10 +341,11 @@ async def test_a_reset_link_is_the_same_at_every_attempt_and_works_once(bench: M
 
 
 async def test_a_newer_reset_voids_the_older_link(bench: MailBench) -> None:
-    await bench.send(RESET, now=datetime.now(UTC))
+    now = datetime.now(UTC)
+    await bench.send(RESET, now=now)
     newer = RESET.model_copy(update={"request_id": "reset-8"})
-    await bench.send(newer, job_id="email-2", now=datetime.now(UTC) + timedelta(seconds=1))
-    older = await bench.send(RESET, job_id="email-3", now=datetime.now(UTC))
+    await bench.send(newer, job_id="email-2", now=now + timedelta(seconds=1))
+    older = await bench.send(RESET, job_id="email-3", now=now)
 
     first, second = (reset_link(received.content) for received in bench.relay.received)
     assert older.delivery is Delivery.EXPIRED

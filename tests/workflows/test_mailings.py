@@ -18,6 +18,7 @@ from temporalio.worker import Worker
 
 from jobs.emails import SuppressionReason
 from jobs.mailings import MAILING, Mailing, MailingJob, MailingResult
+from tests.conftest import HEARTBEAT_INTERVAL
 from tests.mails import MailBench, mail_bench
 from tests.workflows.short_mailings import ShortRunsWorkflow
 from workflows.mailings import SendMailingWorkflow
@@ -46,6 +47,7 @@ async def worker(
         workflows=[workflow],
         activities=bench.mailings.all(),
         workflow_runner=RUNNER,
+        max_heartbeat_throttle_interval=HEARTBEAT_INTERVAL,
     ):
         yield
 
