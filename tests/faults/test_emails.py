@@ -20,10 +20,12 @@ from jobs.status import JobState
 from tests.end_to_end.installation import Installation
 from tests.mail_relay import ScriptedRelay, mail_relay
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 MAILS = int(os.environ.get("FAULT_MAILS", "100"))
 """The long form is ``FAULT_MAILS=500``."""
+LANES = 5
+"""Mails that a worker sends at once."""
 KILLS = min(10, MAILS // 25)
 """So few that, though each leaves up to five mails claimed and unsent, the next is reached."""
 ANSWER_S = 0.02
@@ -51,12 +53,16 @@ def installation(client: Client, relay: ScriptedRelay, tmp_path: Path) -> Instal
 
 
 async def kill_workers(installation: Installation, relay: ScriptedRelay, until: int) -> None:
-    """Start a worker and kill it while it sends, again and again."""
+    """Start a worker and kill it while it sends, again and again.
+
+    Each leaves up to five mails that were claimed and never come: nobody waits for those.
+    """
+    comes = until - LANES * KILLS
     moments = random.Random(SEED)  # noqa: S311 - no secret
     for _ in range(KILLS):
         running = installation.worker("--queue", "emails")
         worker = await asyncio.to_thread(running.__enter__)
-        await relay.until(min(len(relay.received) + until // (KILLS + 2), until))
+        await relay.until(min(len(relay.received) + until // (KILLS + 2), comes))
         await asyncio.sleep(moments.uniform(0, 2 * ANSWER_S))
         worker.process.kill()
         await asyncio.to_thread(running.__exit__, None, None, None)
@@ -100,7 +106,7 @@ async def test_of_many_mails_none_is_lost_or_doubled_though_workers_are_killed(
 
     counted = check_deliveries(relay, outcomes)
     assert counted["sent"] + counted["unknown"] == MAILS
-    assert counted["unknown"] <= 5 * KILLS
+    assert counted["unknown"] <= LANES * KILLS
 
 
 async def test_of_a_mailing_none_is_skipped_or_doubled_though_workers_are_killed(
@@ -127,4 +133,4 @@ async def test_of_a_mailing_none_is_skipped_or_doubled_though_workers_are_killed
     lines = [json.loads(line) for line in (await asyncio.to_thread(file.read_text)).splitlines()]
     counted = check_deliveries(relay, {line["to"]: line["outcome"] for line in lines})
     assert counted["sent"] + counted["unknown"] == MAILS
-    assert counted["unknown"] <= 5 * KILLS
+    assert counted["unknown"] <= LANES * KILLS

@@ -11,7 +11,7 @@ from tests.proof.plan import Fault, make_plan
 from tests.proof.storm import PAYLOADS, storm
 from tests.proof.telling import tables
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400)]
 
 JOBS = int(os.environ.get("PROOF_JOBS", "60"))
 FLOOD = int(os.environ.get("FLOOD_JOBS", "500"))
