@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from temporalio.converter import DataConverter, WorkflowSerializationContext
 
 from adapters.codec import open_codec
-from bench.harness import ROOT, Lab, Plan, Row, cpu_s, gather_at_most, lab, medians
+from bench.harness import ROOT, Lab, Plan, Row, cpu_s, gather_at_most, lab, mail_relay, medians
 from bench.overhead import BUSY_AT_ONCE, BUSY_JOBS, BUSY_TURNS, MAIL, WARM_UP
 from jobs.client import JobClient, connect, reading
 from jobs.converter import data_converter
@@ -56,10 +56,9 @@ async def run(plan: Plan) -> Sequence[Row]:
     raw: dict[str, list[dict[str, float]]] = {"plain": [], "encrypted": []}
     async with AsyncExitStack() as stack:
         places = {name: await stack.enter_async_context(lab()) for name in raw}
-        sink = stack.enter_context(places["plain"].process("-m", "bench.sink", ready="port "))
-        mail = f"smtp://127.0.0.1:{sink.said.split()[1]}?tls=none"
+        relay = stack.enter_context(mail_relay(places["plain"]))
         contenders = {
-            name: await _open(stack, places[name], mail, KEY if name == "encrypted" else None)
+            name: await _open(stack, places[name], relay, KEY if name == "encrypted" else None)
             for name in raw
         }
         for contender in contenders.values():
@@ -82,14 +81,14 @@ async def run(plan: Plan) -> Sequence[Row]:
     return _rows(raw)
 
 
-async def _open(stack: AsyncExitStack, place: Lab, mail: str, keys: str | None) -> Contender:
+async def _open(stack: AsyncExitStack, place: Lab, relay: str, keys: str | None) -> Contender:
     encrypted = {"CONVEYOR_ENCRYPTION_KEYS": keys} if keys else {}
     worker = stack.enter_context(
         place.process(
             str(ROOT / "worker.py"),
             *("--queue", "emails"),
             ready="ready",
-            CONVEYOR_SMTP_URL=mail,
+            CONVEYOR_SMTP_URL=relay,
             **encrypted,
         )
     )

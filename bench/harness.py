@@ -127,15 +127,22 @@ class Process:
 
 
 @contextmanager
+def mail_relay(place: Lab) -> Iterator[str]:
+    """Run a relay that takes every mail, in a process of its own; gives its URL."""
+    with place.process("-m", "bench.sink", ready="port ") as sink:
+        yield f"smtp://127.0.0.1:{sink.said.split()[1]}?tls=none"
+
+
+@contextmanager
 def mail_worker(place: Lab) -> Iterator[Process]:
-    """Run a worker of mails, and a relay in another process that takes them."""
+    """Run a worker of mails, and a relay that takes them."""
     with (
-        place.process("-m", "bench.sink", ready="port ") as sink,
+        mail_relay(place) as relay,
         place.process(
             str(ROOT / "worker.py"),
             *("--queue", "emails"),
             ready="ready",
-            CONVEYOR_SMTP_URL=f"smtp://127.0.0.1:{sink.said.split()[1]}?tls=none",
+            CONVEYOR_SMTP_URL=relay,
         ) as worker,
     ):
         yield worker

@@ -21,7 +21,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from bench.bare.steps import Ping
 from bench.bare.worker import QUEUE
 from bench.bare.workflow import BareWorkflow
-from bench.harness import ROOT, Lab, Plan, Row, cpu_s, gather_at_most, lab
+from bench.harness import ROOT, Lab, Plan, Row, cpu_s, gather_at_most, lab, mail_relay
 from jobs.client import JobClient, connect
 from jobs.status import JobState
 
@@ -60,13 +60,9 @@ async def run(plan: Plan) -> Sequence[Row]:
     async with lab() as place:
         set_up(place)
         with (
-            place.process("-m", "bench.sink", ready="port ") as sink,
+            mail_relay(place) as relay,
             place.process("-m", "bench.bare.worker", ready="ready"),
-            place.process(
-                str(ROOT / "worker.py"),
-                ready="ready",
-                CONVEYOR_SMTP_URL=f"smtp://127.0.0.1:{sink.said.split()[1]}?tls=none",
-            ),
+            place.process(str(ROOT / "worker.py"), ready="ready", CONVEYOR_SMTP_URL=relay),
         ):
             found = []
             for kind, data in inputs().items():

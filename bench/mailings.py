@@ -23,7 +23,7 @@ from adapters.database.mailings import MailingLedger, Recipients
 from adapters.mail_rendering import MailComposer
 from adapters.smtp import Relay, SmtpMailer
 from adapters.storage import Storage
-from bench.harness import ROOT, Plan, Row, lab
+from bench.harness import ROOT, Plan, Row, lab, mail_relay
 from jobs.emails import Letter
 from jobs.mail_tokens import MailTokens
 from jobs.mailings import Chunk, Mailing
@@ -42,12 +42,11 @@ TOKENS: Final = MailTokens(b"a key of this bench only" * 2)
 async def run(plan: Plan) -> Sequence[Row]:
     """Send so many lists both ways, in turn."""
     async with lab() as place:
-        with place.process("-m", "bench.sink", ready="port ") as sink:
-            port = int(sink.said.split()[1])
-            return await compare(place.folder, port, plan.rounds, plan.of(MAILS, QUICK_MAILS))
+        with mail_relay(place) as relay:
+            return await compare(place.folder, relay, plan.rounds, plan.of(MAILS, QUICK_MAILS))
 
 
-async def compare(folder: Path, port: int, rounds: int, mails: int) -> Sequence[Row]:
+async def compare(folder: Path, relay: str, rounds: int, mails: int) -> Sequence[Row]:
     """Return the rows."""
     url = f"sqlite:///{folder / 'mailings.db'}"
     await migrate(url)
@@ -58,9 +57,7 @@ async def compare(folder: Path, port: int, rounds: int, mails: int) -> Sequence[
         product="Conveyor",
         public_url="https://app.example.com",
     )
-    mailer = SmtpMailer(
-        Relay.parse(f"smtp://127.0.0.1:{port}?tls=none"), envelope_sender="jobs@example.com"
-    )
+    mailer = SmtpMailer(Relay.parse(relay), envelope_sender="jobs@example.com")
     steps = MailingActivities(
         mailer=mailer,
         composer=composer,

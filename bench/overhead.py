@@ -25,7 +25,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from bench.bare.steps import Ping
 from bench.bare.worker import QUEUE
 from bench.bare.workflow import BareWorkflow
-from bench.harness import ROOT, Lab, Plan, Row, cpu_s, gather_at_most, lab, medians
+from bench.harness import Lab, Plan, Row, cpu_s, gather_at_most, lab, mail_worker, medians
 from jobs.client import JobClient, connect
 from jobs.status import JobState
 
@@ -53,14 +53,8 @@ async def run(plan: Plan) -> Sequence[Row]:
     """Measure in so many interleaved rounds."""
     async with lab() as place:
         with (
-            place.process("-m", "bench.sink", ready="port ") as sink,
             place.process("-m", "bench.bare.worker", ready="ready") as bare,
-            place.process(
-                str(ROOT / "worker.py"),
-                *("--queue", "emails"),
-                ready="ready",
-                CONVEYOR_SMTP_URL=f"smtp://127.0.0.1:{sink.said.split()[1]}?tls=none",
-            ) as emails,
+            mail_worker(place) as emails,
         ):
             contenders = {
                 "bare": Contender(bare.pid, await bare_job(place)),

@@ -11,7 +11,7 @@ from typing import Any, Final
 import httpx
 
 from bench.api import make_key
-from bench.harness import ROOT, gather_at_most, lab, rss_mib
+from bench.harness import gather_at_most, lab, mail_worker, rss_mib
 from jobs.client import JobClient, connect
 from jobs.emails import EMAIL
 
@@ -67,13 +67,7 @@ async def flood(count: int, say: Callable[[str], None]) -> Flood:
     async with lab() as place:
         key = await make_key(place)
         with (
-            place.process("-m", "bench.sink", ready="port ") as sink,
-            place.process(
-                str(ROOT / "worker.py"),
-                *("--queue", "emails"),
-                ready="ready",
-                CONVEYOR_SMTP_URL=f"smtp://127.0.0.1:{sink.said.split()[1]}?tls=none",
-            ) as worker,
+            mail_worker(place) as worker,
             place.process(
                 *("-m", "api", "--port", "0"), ready="serving at ", CONVEYOR_API_RATE="100000/s"
             ) as api,
