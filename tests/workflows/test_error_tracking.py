@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -11,11 +12,11 @@ from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 from temporalio.worker import Worker
 
 from activities.failures import FailureActivities
+from adapters import error_tracking
 from adapters.error_tracking import Reporters, SentryReporter
 from jobs.client import reading
 from jobs.failures import FinalFailure
 from tests.conftest import HEARTBEAT_INTERVAL
-from tests.end_to_end.test_worker import free_port
 from tests.jobs.notes import FileNoteWorkflow, Note, NoteSteps
 from tests.receivers import ErrorTracker
 from workflows.interceptor import FinalFailureInterceptor
@@ -24,6 +25,11 @@ from workflows.sandbox import RUNNER
 SECRET = "a-secret-of-ada"  # noqa: S105 - planted, to be looked for
 
 FAILURE = FinalFailure(job_id="email-1", run_id="r", workflow="SendEmail", type="EmailRefused")
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(error_tracking, "FLUSH_S", 60.0)
 
 
 @dataclass(frozen=True)
@@ -116,8 +122,9 @@ async def test_a_report_that_is_made_again_carries_the_same_id() -> None:
 
 
 async def test_a_tracker_that_is_away_is_warned_of_once(caplog: pytest.LogCaptureFixture) -> None:
-    reporter = SentryReporter(f"http://public@127.0.0.1:{free_port()}/1")
-    with caplog.at_level(logging.WARNING):
+    with socket.socket() as deaf, caplog.at_level(logging.WARNING):
+        deaf.bind(("127.0.0.1", 0))  # and doesn't listen
+        reporter = SentryReporter(f"http://public@127.0.0.1:{deaf.getsockname()[1]}/1")
         for number in range(3):
             await reporter.report(FAILURE.model_copy(update={"run_id": str(number)}))
         await reporter.close()
