@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import pytest
 from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
@@ -24,13 +24,22 @@ from workflows.sandbox import RUNNER
 
 
 @pytest.fixture(scope="module")
-def port() -> int:
-    return free_port()
+def opened() -> tuple[Runtime, int]:
+    """A runtime and the port of its metrics: one that no other process took before it."""
+    while True:
+        port = free_port()
+        with suppress(InvalidInputError):
+            return open_runtime(metrics_port=port), port
 
 
 @pytest.fixture(scope="module")
-def runtime(port: int) -> Runtime:
-    return open_runtime(metrics_port=port)
+def runtime(opened: tuple[Runtime, int]) -> Runtime:
+    return opened[0]
+
+
+@pytest.fixture(scope="module")
+def port(opened: tuple[Runtime, int]) -> int:
+    return opened[1]
 
 
 @asynccontextmanager
