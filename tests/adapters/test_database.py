@@ -243,7 +243,8 @@ async def test_connections_that_the_server_has_cut_are_replaced(
     await database.check()
     async with administration.begin() as connection:
         cut = text(
-            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = :name"
+            "SELECT count(pg_terminate_backend(pid, 60_000)) FROM pg_stat_activity "
+            "WHERE datname = :name"
         )
         cut_off = await connection.scalar(cut, {"name": make_url(migrated_postgresql).database})
     await administration.close()
