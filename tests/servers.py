@@ -25,7 +25,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Final
 
-START_S: Final = 60
+START_S: Final = 180
 UNPRIVILEGED: Final = "nobody"
 """Whom a PostgreSQL of root runs as: it refuses to run as root."""
 
@@ -151,7 +151,7 @@ def _free_ports(count: int) -> list[int]:
 
 def _answers(url: str) -> bool:
     try:
-        with urllib.request.urlopen(url, timeout=1) as response:  # noqa: S310 - our own server
+        with urllib.request.urlopen(url, timeout=10) as response:  # noqa: S310 - our own server
             return bool(response.status == HTTPStatus.OK)
     except (urllib.error.URLError, OSError):
         return False

@@ -54,7 +54,7 @@ def empty_tables(url: str) -> None:
     """
     with psycopg.connect(url) as connection:
         connection.execute("SET session_replication_role = replica")  # in any order
-        connection.execute("SET lock_timeout = '10s'")
+        connection.execute("SET lock_timeout = '60s'")
         found = connection.execute(
             "SELECT tablename FROM pg_tables "
             "WHERE schemaname = 'public' AND tablename <> 'alembic_version'"

@@ -42,7 +42,7 @@ def start_owner(data_dir: Path) -> tuple[subprocess.Popen[str], int]:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         while not condition():  # noqa: ASYNC110  # another process can set no event
             await asyncio.sleep(0.02)
 

@@ -20,6 +20,7 @@ from tests.darkroom import FORMATS, Darkroom, Developed, corners, encoded, exif
 
 pytestmark = pytest.mark.slow
 
+CALM = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 SOURCE = (240, 160)
 """Upright."""
 
@@ -123,9 +124,7 @@ def develop(
     return runner.run(darkroom.develop(data, *steps, output=output))
 
 
-@settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=150, deadline=None, suppress_health_check=CALM)
 @given(
     steps=operations,
     source=st.sampled_from(FORMATS),
@@ -161,9 +160,7 @@ def test_size_format_and_turn_are_as_promised(
     developed.image.load()
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=60, deadline=None, suppress_health_check=CALM)
 @given(
     turns=st.lists(
         st.sampled_from(

@@ -296,7 +296,7 @@ async def test_a_link_works_without_credentials_where_the_store_has_links(
 def http_get(url: str) -> tuple[int, bytes]:
     """Return status and body of ``url``."""
     try:
-        with urllib.request.urlopen(url, timeout=10) as response:  # noqa: S310 - the tests' server
+        with urllib.request.urlopen(url, timeout=60) as response:  # noqa: S310 - the tests' server
             return response.status, response.read()
     except urllib.error.HTTPError as error:
         with error:
