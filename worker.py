@@ -187,10 +187,16 @@ def main(
         str, typer.Option(help="How long running steps may finish, 30s.")
     ] = "",
     probe_port: Annotated[
-        int | None, typer.Option(help="Port for /livez and /readyz, at CONVEYOR_PROBE_HOST.")
+        int | None,
+        typer.Option(
+            help="Port for /livez and /readyz, at CONVEYOR_PROBE_HOST.", min=0, max=65_535
+        ),
     ] = None,
     metrics_port: Annotated[
-        int | None, typer.Option(help="Port for Prometheus metrics, at CONVEYOR_METRICS_HOST.")
+        int | None,
+        typer.Option(
+            help="Port for Prometheus metrics, at CONVEYOR_METRICS_HOST.", min=0, max=65_535
+        ),
     ] = None,
     log_format: Annotated[str, typer.Option(help="auto, text or json.")] = "auto",
     versioned: Annotated[bool, typer.Option(help="Take part in Worker Versioning.")] = False,

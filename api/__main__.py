@@ -1,10 +1,11 @@
 """Serve the API: ``python -m api``."""
 
 import asyncio
+import errno
+import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from socket import socket as Socket  # noqa: N812 (uvicorn's hints need the class)
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 import uvicorn
@@ -19,10 +20,11 @@ from api.services import Services, open_services
 from exits import run_to_exit
 from jobs.client import JobClient, connect
 from jobs.client.connection import DEFAULT_ADDRESS, configured_address
+from jobs.errors import InvalidInputError, Problem
 from opening import open_storage, secret_key
 from settings import Settings
 
-STREAMS_END_S = 3
+STREAMS_END_S: Final = 3
 """How long a stopping server waits for open streams."""
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -53,7 +55,7 @@ class Server(uvicorn.Server):
     """Says on which port it serves, which matters when it was asked for any."""
 
     @override
-    async def startup(self, sockets: list[Socket] | None = None) -> None:
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to serve."""
         await super().startup(sockets)
         for server in self.servers if self.started else ():
@@ -67,7 +69,9 @@ class Server(uvicorn.Server):
 @app.command()
 def main(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port; 0 takes any that is free.")] = 8000,
+    port: Annotated[
+        int, typer.Option(help="Port; 0 takes any that is free.", min=0, max=65_535)
+    ] = 8000,
     log_format: Annotated[str, typer.Option(help="auto, text or json.")] = "auto",
 ) -> None:
     """Serve jobs over HTTP, and the page for people at /."""
@@ -80,8 +84,13 @@ def main(
 async def serve(settings: Settings, host: str, port: int) -> None:
     """Serve until a signal.
 
-    Opens before the server would, which shows what goes wrong as a traceback of its own.
+    Opens before the server would, which shows what goes wrong as an error of its own.
+
+    Raises:
+        InvalidInputError: nothing can listen there.
+        SettingsError: a setting can't be used.
     """
+    listening = listen(host, port)
     stack = AsyncExitStack()
     services = await stack.enter_async_context(opened(settings))
 
@@ -92,15 +101,38 @@ async def serve(settings: Settings, host: str, port: int) -> None:
 
     config = uvicorn.Config(
         create_app(settings, while_serving),
-        host=host,
-        port=port,
         log_config=None,
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=STREAMS_END_S,
         proxy_headers=False,
     )
-    await Server(config).serve()
+    await Server(config).serve([listening])
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens there.
+
+    Raises:
+        InvalidInputError: the port is taken or forbidden, or the address is none of this machine.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family)
+    except OSError as error:
+        raise InvalidInputError([_problem(error.errno, host, port)]) from None
+
+
+def _problem(number: int | None, host: str, port: int) -> Problem:
+    match number:
+        case errno.EADDRINUSE:
+            return Problem(
+                "port", f"{port} is taken: choose another by --port, or end what listens there"
+            )
+        case errno.EACCES:
+            return Problem("port", f"{port} is not this user's to take: choose one from 1024 on")
+        case _:
+            return Problem("host", f"{host} is no address of this machine: give one by --host")
 
 
 if __name__ == "__main__":

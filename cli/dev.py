@@ -5,8 +5,12 @@ import os
 import signal
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
 
 from cli import output
+
+LOOPBACK: Final = "127.0.0.1"
 
 
 def dev() -> None:
@@ -45,9 +49,13 @@ async def _run() -> None:
         worker = await stack.enter_async_context(
             process("worker.py", log=log, ready="ready", environment=environ)
         )
-        port = str(_port_of(settings.public_url))
+        port = urlsplit(settings.public_url).port or 0
+        if not _is_free(port):
+            output.say(_moved(settings.public_url, port))
+            port = 0
+        serve = ("-m", "api", "--port", str(port))
         api = await stack.enter_async_context(
-            process("-m", "api", "--port", port, log=api_log, ready="ready", environment=environ)
+            process(*serve, log=api_log, ready="ready", environment=environ)
         )
         page = _served_at(api_log)
         output.say(_links(server.server.address, server.server.ui, page, settings.outbox, log))
@@ -60,19 +68,22 @@ async def _run() -> None:
         output.say("stopping")
 
 
-def _port_of(public_url: str) -> int:
-    """Return the port of the public URL if it is free here, else 0 for any that is."""
+def _is_free(port: int) -> bool:
+    """Return whether the API can listen at ``port``."""
     import socket
-    from urllib.parse import urlsplit
 
-    port = urlsplit(public_url).port or 0
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return 0
-    return port
+    try:
+        socket.create_server((LOOPBACK, port)).close()
+    except OSError:
+        return False
+    return True
+
+
+def _moved(public_url: str, port: int) -> str:
+    return (
+        f"note: port {port} is taken, so the API takes another one; links in mails still say "
+        f"{public_url}: set CONVEYOR_PUBLIC_URL to http://{LOOPBACK} with a port that is free"
+    )
 
 
 def _served_at(log: Path) -> str:

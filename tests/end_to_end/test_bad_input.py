@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -158,6 +159,28 @@ def test_a_database_of_a_newer_release_stops_a_program(
     assert answer.code == 2
     assert "error: the database is at migration 9999_next" in answer.err
     assert "Traceback" not in answer.err
+
+
+def test_a_port_that_is_taken_stops_the_api_with_the_fix(installation: Installation) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        answer = started(installation, "-m", "api", "--port", str(port))
+    assert answer.code == 2
+    assert answer.err == (
+        f"error: port: {port} is taken: choose another by --port, or end what listens there\n"
+    )
+
+
+def test_an_address_of_another_machine_stops_the_api_with_the_fix(
+    installation: Installation,
+) -> None:
+    elsewhere = "192.0.2.1"  # of no machine: for documentation
+    answer = started(installation, "-m", "api", "--host", elsewhere, "--port", "0")
+    assert answer.code == 2
+    assert (
+        answer.err
+        == f"error: host: {elsewhere} is no address of this machine: give one by --host\n"
+    )
 
 
 @pytest.mark.parametrize("program", ["starter.py", "worker.py"])
