@@ -191,16 +191,17 @@ def cpu_s(pid: int) -> float:
     return ticks / TICKS_A_SECOND
 
 
-def rss_mib(pid: int) -> float:
+def rss_mib(pid: int, part: str = "Pss") -> float:
     """Return the resident memory of a process tree; what forked children share counts once.
 
-    That is the sum of proportional shares, from ``smaps_rollup``.
+    That is the sum of proportional shares, from ``smaps_rollup``. Its ``part`` ``Pss_Anon`` leaves
+    out files, of which a process has a larger share when another that mapped them ends.
     """
     kib = 0
     for member in tree(pid):
         with suppress(OSError):
             for line in Path(f"/proc/{member}/smaps_rollup").read_text().splitlines():
-                if line.startswith("Pss:"):
+                if line.startswith(f"{part}:"):
                     kib += int(line.split()[1])
     return kib / 1024
 

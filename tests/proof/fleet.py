@@ -51,6 +51,11 @@ class Member:
                 await self._end()
                 await self._start()
 
+    async def settled(self) -> None:
+        """Return when no worker of this place is on its way up or down."""
+        async with self._turn:
+            pass
+
     async def restart(self) -> None:
         """End the worker as a deployment would, and have another follow."""
         async with self._turn:

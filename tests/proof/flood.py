@@ -121,7 +121,7 @@ async def _watch(
         if (now := counts.get("completed", 0)) != ended:
             ended, since = now, time.monotonic()
         if ended >= count * len(looks) / LOOKS:
-            mib = {part: rss_mib(pid) for part, pid in pids.items()}
+            mib = {part: rss_mib(pid, "Pss_Anon") for part, pid in pids.items()}
             looks.append(Look(ended, {**mib, "client": _own_mib()}))
             told = ", ".join(f"{part} {mib:.0f} MiB" for part, mib in looks[-1].mib.items())
             say(f"{ended:,} of {count:,} jobs are done: {told}")

@@ -4,10 +4,12 @@ The product's own records are asked only what it says of a job (done, failed, un
 effect happened, and how often, is counted at the relay, the receivers, the table and the bucket.
 """
 
+import asyncio
 import hashlib
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, Final
@@ -35,8 +37,9 @@ from tests.proof.histories import Repetitions, repetitions
 from tests.proof.load import Planned
 from tests.proof.place import Place
 
-LOOK: Final = timedelta(seconds=20)
+LOOK: Final = timedelta(minutes=2)
 """Within which a job that has ended says how."""
+WAITED_FOR_AT_ONCE: Final = 10
 RESENT: Final = "password-reset"
 """Template whose mails go out again when their fate is unknown."""
 
@@ -95,8 +98,17 @@ class Judge:
     deliveries: DeliveryBook
 
     @classmethod
-    async def open(cls, place: Place) -> "Judge":
-        """Count the effects; all jobs have ended."""
+    async def open(cls, place: Place, jobs: Sequence[Planned]) -> "Judge":
+        """Count the effects, when each of the jobs has ended, or is lost."""
+        waiting = iter(jobs)
+
+        async def lane() -> None:
+            for job in waiting:
+                for job_id in (job.id, *_children(place, job)):
+                    with suppress(JobNotFoundError, WaitTimedOutError):
+                        await place.jobs.wait(job_id, within=LOOK)
+
+        await asyncio.gather(*(lane() for _ in range(WAITED_FOR_AT_ONCE)))
         return cls(place, await Effects.count(place), DeliveryBook(place.database))
 
     async def judge(self, job: Planned) -> list[Verdict]:
@@ -231,7 +243,8 @@ class Judge:
         )
 
     async def _of_report_mail(self, job: Planned, verdict: Verdict) -> Verdict:
-        mail = await self._status(f"{EMAIL.name}-{job.id}-1")
+        (mail_id,) = _children(self.place, job)
+        mail = await self._status(mail_id)
         if mail is None or mail.result is None:
             return replace(verdict, lost=1, note="its mail is not done")
         return self._of_mail(job.recipients[0], mail.result["delivery"], job, 0, verdict)
@@ -267,6 +280,15 @@ class Judge:
             repeated=repeated,
             note=f"accepted {accepted} times, {unanswered} attempts without answer, {repeated}",
         )
+
+
+def _children(place: Place, job: Planned) -> Sequence[str]:
+    """Return the ids of the jobs that a job starts and that are judged with it."""
+    if job.kind == REPORT.name and job.recipients:
+        return [f"{EMAIL.name}-{job.id}-1"]
+    if job.kind == EVENT.name:
+        return [delivery_id(job.id, endpoint_id) for endpoint_id, _, _ in place.receivers]
+    return ()
 
 
 def _of_counts(verdict: Verdict, counts: Sequence[int]) -> Verdict:

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
@@ -26,11 +27,14 @@ from tests.proof.striking import Striker
 SUBMITTED_AT_ONCE: Final = 8
 STORED: Final = {200, 202}
 SENDER_WAITS_S: Final = 2.0
-SENDER_TRIES: Final = 60
+SENDER_TRIES: Final = 150
 """A sender whose webhook was not stored comes again, as they all do."""
+SUBMITTER_WAITS: Final = timedelta(minutes=5)
+"""How long a submission is tried while the server is away."""
 LOOK_S: Final = 0.5
+LOOKS_AT_END: Final = 2
 RELEASE_S: Final = 2.0
-PATIENCE_S: Final = 300.0
+PATIENCE_S: Final = 600.0
 """When nothing has ended for so long, what is open counts as lost."""
 JUDGED_AT_ONCE: Final = 10
 
@@ -76,17 +80,21 @@ class Watch:
     open: int = 1
     released: int = 0
 
+    async def look(self) -> bool:
+        """Ask once; return whether the server has answered."""
+        try:
+            counts = {entry.state: entry.count for entry in await self.place.jobs.count()}
+        except AWAY:
+            return False
+        final = {state.value for state in JobState if state.final}
+        self.ended = sum(n for state, n in counts.items() if state in final)
+        self.open = sum(counts.values()) - self.ended
+        return True
+
     async def follow(self) -> None:
         """Look until cancelled; a server that is away is asked again."""
         while True:
-            try:
-                counts = {entry.state: entry.count for entry in await self.place.jobs.count()}
-            except AWAY:
-                counts = {}
-            if counts:
-                final = {state.value for state in JobState if state.final}
-                self.ended = sum(n for state, n in counts.items() if state in final)
-                self.open = sum(counts.values()) - self.ended
+            await self.look()
             await asyncio.sleep(LOOK_S)
 
     async def release(self) -> None:
@@ -99,12 +107,16 @@ class Watch:
                     self.released += 1
 
     async def until_all_ended(self) -> None:
-        """Return when no job is open, or when nothing has ended for long."""
-        seen, since = (self.ended, self.open), time.monotonic()
-        while self.open and time.monotonic() - since < PATIENCE_S:
+        """Return when no job is open, or when nothing has ended for long.
+
+        It takes two looks: a job that another has started may be seen after that one's end.
+        """
+        seen, since, none_open = (self.ended, self.open), time.monotonic(), 0
+        while none_open < LOOKS_AT_END and time.monotonic() - since < PATIENCE_S:
+            await asyncio.sleep(LOOK_S)
+            none_open = none_open + 1 if await self.look() and not self.open else 0
             if (self.ended, self.open) != seen:
                 seen, since = (self.ended, self.open), time.monotonic()
-            await asyncio.sleep(LOOK_S)
 
 
 async def prove(*, seed: int, jobs: int, freeze_s: float, say: Callable[[str], None]) -> Outcome:
@@ -151,8 +163,6 @@ async def _carry_out(place: Place, load: Load, striker: Striker, watch: Watch) -
         await striking
         if striker.broken is not None:
             raise striker.broken
-        watch.open = 1  # an old count may say that all is done
-        await asyncio.sleep(2 * LOOK_S)
         await watch.until_all_ended()
     finally:
         for aide in aides:
@@ -181,7 +191,9 @@ async def _submit(place: Place, jobs: Sequence[Planned]) -> list[str]:
 
 async def _submit_one(place: Place, job: Planned) -> bool:
     if job.kind != WEBHOOK.name:
-        await place.jobs.submit(job.kind, job.data, Submission(key=job.key))
+        await place.jobs.submit(
+            job.kind, job.data, Submission(key=job.key, retry_for=SUBMITTER_WAITS)
+        )
         return True
     body = body_of(job)
     headers = {
@@ -200,7 +212,7 @@ async def _submit_one(place: Place, job: Planned) -> bool:
 
 
 async def _judge(place: Place, jobs: Sequence[Planned]) -> list[Verdict]:
-    judge = await Judge.open(place)
+    judge = await Judge.open(place, jobs)
     waiting = iter(jobs)
     verdicts: list[Verdict] = []
 

@@ -62,8 +62,10 @@ class Relay(ScriptedRelay):
                 return "550 5.1.1 no such user"
             case Fate.LATER:
                 return "451 4.3.0 try again"
-            case Fate.RESET | Fate.POISON:
+            case Fate.RESET:
                 _abort(server)
+            case Fate.POISON:
+                await asyncio.sleep(3600)  # no answer ever: its worker dies of it
             case Fate.HUNG:
                 await asyncio.sleep(HANG_S)
                 _abort(server)

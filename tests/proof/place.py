@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -42,6 +42,8 @@ SECRET: Final = "a secret of the proof"  # noqa: S105 (of this run only)
 DAYS_OF_ORDERS: Final = 10
 DISK_BYTES: Final = 64 * 1024**2
 DISK_BYTES_A_JOB: Final = 64 * 1024
+RECEIVER_TIMEOUT_S: Final = 5
+"""Less than a receiver hangs, more than one takes on a slow machine."""
 DELIVERY_SCHEDULE: Final = ["PT0S", *["PT1S"] * 19]
 
 AWAY: Final = (ConveyorError, RPCError, RuntimeError)
@@ -128,7 +130,8 @@ class Place:
 
     def kill_server(self) -> None:
         """End the server as a crash would; its keeper starts it anew on the same file."""
-        os.kill(self.server.server.pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):  # still dead of the last time
+            os.kill(self.server.server.pid, signal.SIGKILL)
 
 
 @asynccontextmanager
@@ -171,7 +174,7 @@ async def open_place(folder: Path, *, jobs: int, seed: int) -> AsyncIterator[Pla
                 "",
                 {
                     "url": f"http://127.0.0.1:{link.port}/",
-                    "timeout_s": 1,
+                    "timeout_s": RECEIVER_TIMEOUT_S,
                     "schedule": DELIVERY_SCHEDULE,
                 },
             )

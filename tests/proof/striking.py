@@ -150,6 +150,15 @@ class Striker:
         async with _afflicted(member):
             await member.kill()
 
+    async def _poisoned(self, member: Member, port: int) -> None:
+        """Kill the worker that named the poison job, unless it has gone by itself."""
+        async with _afflicted(member):
+            await member.settled()
+            if port in member.mail.near:
+                self.poisoned += 1
+                self.say(f"the poison job kills {member.name}")
+                await member.kill()
+
     async def _frozen(self, member: Member, strike: Strike) -> None:
         async with _afflicted(member):
             moment = {Moment.NAMED: self._named, Moment.SENT: self._stored}.get(strike.moment)
@@ -177,9 +186,7 @@ class Striker:
         if member is None:
             return
         if fate is Fate.POISON:
-            self.poisoned += 1
-            self.say(f"the poison job kills {member.name}")
-            self._let_last(self._killed(member))
+            self._let_last(self._poisoned(member, port))
         elif member is self._watched:
             member.freeze()
             self._named.set()
