@@ -4,7 +4,9 @@ import json
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+import time
+from collections.abc import Collection, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +18,9 @@ from jobs import metrics
 from jobs.client import connect
 from jobs.client.webhooks import ensure_sweep
 from tests.deploy.test_compose import composed
-from tests.end_to_end.installation import Installation
+from tests.end_to_end.installation import PATIENCE_S, Installation
 from tests.end_to_end.test_worker import WELCOME, free_port
-from tests.scraping import scrape, total
+from tests.scraping import Sample, scrape, total
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "deploy" / "observability"
@@ -59,23 +61,48 @@ def test_every_expression_is_promql(title: str, expression: str) -> None:
     assert list(names(promql_parser.parse(expression))), title
 
 
+@contextmanager
+def measured_worker(installation: Installation) -> Iterator[str]:
+    """Run a worker that serves metrics, at a port that nobody took before it; gives the address."""
+    while True:
+        port = free_port()
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(installation.worker("--metrics-port", str(port)))
+            except AssertionError as error:
+                if f"{port} is taken" not in str(error):
+                    raise
+            else:
+                yield f"http://127.0.0.1:{port}/metrics"
+                return
+
+
+def scrape_all(addresses: Collection[str], wanted: Collection[str]) -> list[Sample]:
+    """Read all metrics, when all that are wanted are there: gauges are read now and then."""
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        found = [sample for address in addresses for sample in scrape(address)]
+        if set(wanted) <= {sample.name for sample in found} or time.monotonic() > deadline:
+            return found
+        time.sleep(0.5)  # between looks
+
+
 async def test_every_metric_that_is_asked_for_is_exported_by_a_real_worker_and_api(
     installation: Installation,
 ) -> None:
     await ensure_sweep(await connect(address=installation.variables["TEMPORAL_ADDRESS"]))
-    port = free_port()  # the worker will make the same schedule: a call to Temporal that fails
-    with installation.worker("--metrics-port", str(port)), installation.api() as api:
+    asked = {
+        name for _, expression in expressions() for name in names(promql_parser.parse(expression))
+    }
+    # The worker will make the same schedule: a call to Temporal that fails.
+    with measured_worker(installation) as worker, installation.api() as api:
         sent = installation.run("submit", "email", *WELCOME, "--wait")
         assert sent.code == 0, sent.err
         (installation.folder / "broken.jpg").write_bytes(b"no picture")
         broken = ("source=@broken.jpg", 'operations:=[{"type": "grayscale"}]')
         assert installation.run("submit", "image", *broken, "--wait").code == 4
-        scrape(f"{api}/metrics")  # counts itself only when it is done
-        found = [*scrape(f"http://127.0.0.1:{port}/metrics"), *scrape(f"{api}/metrics")]
+        found = scrape_all([worker, f"{api}/metrics"], asked - OF_PROMETHEUS)
     exported = {sample.name for sample in found}
-    asked = {
-        name for _, expression in expressions() for name in names(promql_parser.parse(expression))
-    }
     assert asked - OF_PROMETHEUS - exported == set()
     assert {metric.name for metric in metrics.ALL} <= {
         re.sub("_(total|bucket|count|sum)$", "", name) for name in exported
