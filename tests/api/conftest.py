@@ -26,6 +26,9 @@ from tests.jobs.conftest import kind, worker
 
 __all__ = ["kind", "worker"]
 
+PATIENCE_S = 120
+"""How long a client of a test waits for an answer."""
+
 
 @dataclass
 class Api:
@@ -55,7 +58,7 @@ class Api:
     def client(self, key: str | None = None) -> httpx.AsyncClient:
         """Return an HTTP client that sends that key."""
         headers = {"Authorization": f"Bearer {key}"} if key else {}
-        return httpx.AsyncClient(base_url=self.url, headers=headers, timeout=30)
+        return httpx.AsyncClient(base_url=self.url, headers=headers, timeout=PATIENCE_S)
 
     @asynccontextmanager
     async def as_owner(self, owner: str, *scopes: Scope) -> AsyncIterator[httpx.AsyncClient]:
@@ -74,7 +77,11 @@ async def serving(settings: Settings, jobs: JobClient) -> AsyncIterator[Api]:
             yield services
 
         config = uvicorn.Config(
-            create_app(settings, opened), port=0, log_config=None, timeout_graceful_shutdown=1
+            create_app(settings, opened),
+            port=0,
+            log_config=None,
+            timeout_graceful_shutdown=1,
+            timeout_keep_alive=600,  # a pause of the test's closes no connection
         )
         config.load()
         server = uvicorn.Server(config)
@@ -103,7 +110,7 @@ async def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def api_settings(migrated: Path, tmp_path: Path) -> Settings:
     """Settings over a data folder of the test's."""
     shutil.copyfile(migrated, tmp_path / "conveyor.db")
-    return Settings(data_dir=tmp_path, api_link_ttl=timedelta(minutes=1))
+    return Settings(data_dir=tmp_path, api_link_ttl=timedelta(minutes=10))
 
 
 @pytest.fixture

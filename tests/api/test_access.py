@@ -165,7 +165,7 @@ def test_a_key_has_its_rate_and_fills_again() -> None:
 
 
 async def test_too_many_submissions_are_told_when_to_come_again(api: Api) -> None:
-    api.services.rates.per_second = 1 / 60
+    api.services.rates.per_second = 1 / 3600
     async with api.as_owner("ada") as http:
         answers = [await http.post("/v1/jobs", json=NOTE) for _ in range(2)]
         assert [answer.status_code for answer in answers] == [202, 429]

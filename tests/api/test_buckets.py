@@ -12,7 +12,7 @@ from jobs.client import JobClient
 from jobs.images.contract import ImageFile
 from settings import Settings
 from tests.adapters.conftest import s3
-from tests.api.conftest import Api, serving
+from tests.api.conftest import PATIENCE_S, Api, serving
 from tests.api.test_access import PNG
 from tests.servers import S3Server
 
@@ -59,7 +59,7 @@ async def test_a_picture_is_fetched_from_the_bucket_by_a_link_that_expires(over_
     query = parse_qs(urlsplit(link).query)
     assert link.startswith(str(over_s3.services.settings.s3_endpoint))
     assert query["X-Amz-Expires"] == [f"{over_s3.services.settings.api_link_ttl.seconds}"]
-    async with httpx.AsyncClient() as stranger:
+    async with httpx.AsyncClient(timeout=PATIENCE_S) as stranger:
         assert (await stranger.get(link)).content == PNG
         other = link.replace(made.key, f"{made.key}x")
         assert (await stranger.get(other)).status_code == 403

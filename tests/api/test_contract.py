@@ -23,7 +23,7 @@ async def test_no_request_gets_an_error_of_ours_or_a_status_not_described(
         str(SCHEMATHESIS), "run", f"{api.url}/openapi.json", *key,
         "--phases", "examples,coverage,fuzzing,stateful", "--max-time", "30", "--seed", "9",
         "--checks", "not_a_server_error,status_code_conformance,content_type_conformance",
-        "--continue-on-failure",
+        "--continue-on-failure", "--request-timeout", "120", "--suppress-health-check", "too_slow",
         cwd=tmp_path,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,

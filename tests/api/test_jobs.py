@@ -105,9 +105,9 @@ async def test_owners_do_not_share_keys(api: Api) -> None:
 
 async def test_a_caller_may_wait_for_the_end(api: Api, worker: StartWorker) -> None:
     async with api.as_owner("ada") as http, worker():
-        answer = await http.post("/v1/jobs", json=NOTE, headers={"Prefer": "wait=20"})
+        answer = await http.post("/v1/jobs", json=NOTE, headers={"Prefer": "wait=60"})
         assert answer.status_code == 200
-        assert answer.headers["preference-applied"] == "wait=20"
+        assert answer.headers["preference-applied"] == "wait=60"
         assert answer.json()["state"] == "completed"
 
 

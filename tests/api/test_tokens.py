@@ -59,6 +59,7 @@ async def provider(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIter
     """A provider with one key, ``first``."""
     authority, context = make_authority(tmp_path)
     monkeypatch.setenv("SSL_CERT_FILE", str(authority))
+    monkeypatch.setattr("api.tokens.FETCH_TIMEOUT_S", 60)
     opened = Provider()
     opened.rotate("first")
     app = web.Application()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowExecution
 from typer.testing import CliRunner
 
 import exits
@@ -83,9 +83,17 @@ async def test_apply_says_what_it_does_and_does_nothing_twice(cli: Cli, unique: 
 async def test_a_paused_schedule_is_listed_with_its_reason(cli: Cli, unique: str) -> None:
     await cli("apply")
     assert (await cli("pause", unique, "--reason", "year-end closing")).code == 0
-    assert (await cli("list")).rows[unique][3] == "paused: year-end closing"
+    assert (await listed(cli, unique))[3] == "paused: year-end closing"
     await cli("resume", unique)
-    assert "paused" not in (await cli("list")).rows[unique][3]
+    assert "paused" not in (await listed(cli, unique))[3]
+
+
+async def listed(cli: Cli, schedule_id: str) -> list[str]:
+    """Return a schedule's line of the list, when the index knows of the schedule."""
+    async with asyncio.timeout(120):
+        while schedule_id not in (rows := (await cli("list")).rows):  # noqa: ASYNC110 - told by no event
+            await asyncio.sleep(0.1)
+    return rows[schedule_id]
 
 
 @pytest.mark.usefixtures("file")
@@ -112,12 +120,12 @@ async def test_a_backfill_is_listed_before_it_is_run(cli: Cli, client: Client, u
     ]
     assert "2 runs; nothing was started" in dry.err
     assert "2 runs were started" in (await cli("backfill", unique, *days, "-y")).err
-    runs = []
-    for _ in range(50):
-        runs = [run async for run in client.list_workflows(f"TemporalScheduledById = '{unique}'")]
-        if len(runs) == 2:
-            break
-        await asyncio.sleep(0.1)
+    runs: list[WorkflowExecution] = []
+    async with asyncio.timeout(120):
+        while len(runs) < 2:
+            query = f"TemporalScheduledById = '{unique}'"
+            runs = [run async for run in client.list_workflows(query)]
+            await asyncio.sleep(0.1)  # the index lags a few milliseconds
     assert {run.id for run in runs} == {
         f"{unique}-2026-03-28T08:00:00Z",
         f"{unique}-2026-03-29T07:00:00Z",

@@ -25,7 +25,7 @@ def workers(client: Client, unique: str) -> list[Worker]:
 
 
 async def serve(made: list[Worker], stop: asyncio.Event, said: list[str]) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(180):
         await serving.serve(
             made, stop=stop, grace=timedelta(seconds=1), running=list, say=said.append
         )
