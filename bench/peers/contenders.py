@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -74,52 +74,42 @@ def module(name: str, *arguments: str) -> tuple[str, ...]:
     return (sys.executable, "-m", f"bench.{name}", *arguments)
 
 
-OUR_WORKER: Final = (sys.executable, str(ROOT / "worker.py"), "--queue", "emails")
-OUR_RECOVERY: Final = (
-    "done again when its heartbeat is missing for 15 s; what went out unanswered is named unknown"
+CONVEYOR: Final = Contender(
+    name="Conveyor, a job for each",
+    broker=Temporal,
+    worker=(sys.executable, str(ROOT / "worker.py"), "--queue", "emails"),
+    producer=module("peers.conveyor_mails", "email"),
+    mails=200,
+    form="1 process, asyncio",
+    recovery="done again when its heartbeat is missing for 15 s; what went out unanswered is named "
+    "unknown",
 )
-CELERY_WORKER: Final = program(
-    "celery", "-A", f"{MODULE}.celery_mails", "worker", "--concurrency", str(AT_ONCE)
+CELERY: Final = Contender(
+    name="Celery",
+    package="celery",
+    broker=Redis,
+    worker=program(
+        "celery", "-A", f"{MODULE}.celery_mails", "worker", "--concurrency", str(AT_ONCE)
+    ),
+    producer=module("peers.celery_mails"),
+    mails=1_000,
+    form="prefork, 5 children",
+    recovery="gone, since it is acknowledged before it runs; what was only fetched comes back "
+    "after the visibility timeout of an hour",
 )
 
 CONTENDERS: Final = (
-    Contender(
-        name="Conveyor, a job for each",
-        broker=Temporal,
-        worker=OUR_WORKER,
-        producer=module("peers.conveyor_mails", "email"),
-        mails=200,
-        form="1 process, asyncio",
-        recovery=OUR_RECOVERY,
-    ),
-    Contender(
+    CONVEYOR,
+    replace(
+        CONVEYOR,
         name="Conveyor, a mailing",
-        broker=Temporal,
-        worker=OUR_WORKER,
         producer=module("peers.conveyor_mails", "mailing"),
         mails=5_000,
-        form="1 process, asyncio",
-        recovery=OUR_RECOVERY,
     ),
-    Contender(
-        name="Celery",
-        package="celery",
-        broker=Redis,
-        worker=CELERY_WORKER,
-        producer=module("peers.celery_mails"),
-        mails=1_000,
-        form="prefork, 5 children",
-        recovery="gone, since it is acknowledged before it runs; what was only fetched comes back "
-        "after the visibility timeout of an hour",
-    ),
-    Contender(
+    CELERY,
+    replace(
+        CELERY,
         name="Celery with acks_late",
-        package="celery",
-        broker=Redis,
-        worker=CELERY_WORKER,
-        producer=module("peers.celery_mails"),
-        mails=1_000,
-        form="prefork, 5 children",
         recovery="done again after the visibility timeout of an hour",
         variables={"ACKS_LATE": "1"},
     ),
