@@ -22,7 +22,7 @@ from adapters import devserver
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 TICKS_A_SECOND: Final = os.sysconf("SC_CLK_TCK")
-PATIENCE_S: Final = 60
+PATIENCE_S: Final = 180
 OURS: Final = ("CONVEYOR_", "TEMPORAL_")
 
 
