@@ -12,6 +12,7 @@ from typing import Final
 
 from temporalio.client import Client
 
+from activities.progress import repeating
 from activities.pruning import PruneActivities
 from adapters.database import Database
 from adapters.database.ledgers import Ledgers
@@ -71,7 +72,7 @@ async def open_adapters(
     await require_migrations(settings)
     secret = secret_key(settings)
     async with AsyncExitStack() as stack:
-        database = open_database(settings)
+        database = open_database(settings, patience=repeating)
         stack.push_async_callback(database.close)
         mailer = open_configured_mailer(settings, connections=emails_at_once)
         stack.push_async_callback(mailer.close)

@@ -3,13 +3,13 @@
 import os
 import secrets
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import Final
 
 from temporalio.client import Client
 
-from adapters.database import Database, migrate, pending
+from adapters.database import Database, Patience, migrate, pending
 from adapters.database.webhooks.deliveries import DeliveryBook
 from adapters.database.webhooks.endpoints import Endpoints
 from adapters.database.webhooks.events import Events
@@ -49,10 +49,12 @@ async def require_migrations(settings: Settings) -> None:
         raise SettingsError(msg)
 
 
-def open_database(settings: Settings) -> Database:
-    """Open the database that the settings name."""
+def open_database(settings: Settings, *, patience: Patience = nullcontext) -> Database:
+    """Open the database that the settings name; ``patience`` is entered around its waits."""
     try:
-        return Database.open(settings.database, pool_size=settings.database_pool_size)
+        return Database.open(
+            settings.database, pool_size=settings.database_pool_size, patience=patience
+        )
     except ValueError as error:
         msg = f"CONVEYOR_DATABASE_URL: {error}"
         raise SettingsError(msg) from None

@@ -1,5 +1,6 @@
 """What every activity gets without knowing: jitter, a place in the roll call, a full disk's name.
 
+What it says of itself is remembered too, to be said again while it waits.
 Temporal's retry policy has no jitter, so jobs that failed together would come back together.
 """
 
@@ -16,6 +17,7 @@ from temporalio.worker import (
 )
 from typing_extensions import override
 
+from activities.progress import remember_beats
 from jobs.errors import TransientError
 from jobs.files import NO_ROOM, StorageFull
 
@@ -47,6 +49,7 @@ class _Inbound(ActivityInboundInterceptor):
         info = activity.info()
         name = f"{info.activity_type} of {info.workflow_id}"
         self._running.add(name)
+        remember_beats()
         try:
             return await super().execute_activity(input)
         except TransientError as error:

@@ -4,8 +4,8 @@
 repository; ``migrate`` brings a database up to date.
 """
 
-from adapters.database.engine import Database
+from adapters.database.engine import Database, Patience
 from adapters.database.metadata import from_micros, metadata, to_micros
 from adapters.database.migrate import migrate, pending
 
-__all__ = ["Database", "from_micros", "metadata", "migrate", "pending", "to_micros"]
+__all__ = ["Database", "Patience", "from_micros", "metadata", "migrate", "pending", "to_micros"]

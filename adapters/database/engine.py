@@ -8,8 +8,8 @@ is frozen is ended by the server, so that it can't hold its rows for ever.
 
 import logging
 import sqlite3
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext
 from typing import Any, Final, Literal
 
 from sqlalchemy import Table, event, select
@@ -24,9 +24,13 @@ from jobs.errors import DatabaseFull, DatabaseOutdated, DatabaseRefused, Databas
 
 Dialect = Literal["sqlite", "postgresql"]
 Insert = sqlite.Insert | postgresql.Insert
+Patience = Callable[[float], AbstractContextManager[object]]
+"""Entered around each transaction but snapshots, with how many seconds it may stand still."""
 
 WAIT_S: Final = 30
 """Longest wait for a connection of the pool, or for another's lock."""
+STANDSTILL_S: Final = 2 * WAIT_S + 15
+"""So long a transaction may stand still: for a connection, then for a lock, then for the disk."""
 CONNECT_S: Final = 5
 IDLE_S: Final = 60
 """After this long without a statement PostgreSQL ends a transaction and frees its locks."""
@@ -72,8 +76,11 @@ POSTGRESQL_UNDEFINED: Final = ("42P01", "42703")
 class Database:
     """The open application database."""
 
-    def __init__(self, dialect: Dialect, writer: AsyncEngine, reader: AsyncEngine) -> None:
+    def __init__(
+        self, dialect: Dialect, writer: AsyncEngine, reader: AsyncEngine, patience: Patience
+    ) -> None:
         self.dialect: Dialect = dialect
+        self._patience = patience
         self._writer = writer
         self._reader = reader
         at_once: dict[str, Any] = (
@@ -83,20 +90,21 @@ class Database:
         self._single_writer = writer.execution_options(**at_once)
 
     @classmethod
-    def open(cls, url: str, *, pool_size: int = 5) -> "Database":
+    def open(cls, url: str, *, pool_size: int = 5, patience: Patience = nullcontext) -> "Database":
         """Open the database at ``url``; connections are made when they are first needed.
 
         Args:
             url: ``sqlite:///relative/path``, ``sqlite:////absolute/path`` or
                 ``postgresql://user:password@host/name``.
             pool_size: Most connections that this process holds open (SQLite: for reading).
+            patience: What is done while a transaction waits, such as saying that it does.
 
         Raises:
             ValueError: ``url`` is neither; the message doesn't quote it.
         """
         if parse_url(url).get_backend_name() == "sqlite":
             reader = open_engine(url, pool_size=pool_size, writes=False)
-            return cls("sqlite", open_engine(url, pool_size=1), reader)
+            return cls("sqlite", open_engine(url, pool_size=1), reader, patience)
         engine = open_engine(url, pool_size=pool_size)
         snapshots = engine.execution_options(
             isolation_level="REPEATABLE READ", postgresql_readonly=True
@@ -108,7 +116,7 @@ class Database:
                 f"SET LOCAL idle_in_transaction_session_timeout = '{SNAPSHOT_IDLE_S}s'"
             )
 
-        return cls("postgresql", engine, snapshots)
+        return cls("postgresql", engine, snapshots, patience)
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[AsyncConnection]:
@@ -119,7 +127,7 @@ class Database:
             DatabaseOutdated: a table or column is missing.
             DatabaseRefused: a statement can't succeed on this data.
         """
-        with translated():
+        with translated(), self._patience(STANDSTILL_S):
             async with self._writer.begin() as connection:
                 yield connection
 
@@ -144,7 +152,7 @@ class Database:
             DatabaseUnavailable: the database is away.
             DatabaseOutdated: a table or column is missing.
         """
-        with translated():
+        with translated(), self._patience(STANDSTILL_S):
             async with self._single_reader.connect() as connection:
                 yield connection
 
@@ -159,7 +167,7 @@ class Database:
             DatabaseOutdated: a table or column is missing.
             DatabaseRefused: the statement can't succeed on this data.
         """
-        with translated():
+        with translated(), self._patience(STANDSTILL_S):
             async with self._single_writer.connect() as connection:
                 yield connection
 
