@@ -40,7 +40,7 @@ class Darkroom:
     """Does all operations of a job in one step."""
 
     pool: ImagePool
-    limit: timedelta = timedelta(seconds=30)
+    limit: timedelta = timedelta(minutes=2)
 
     async def develop(
         self,

@@ -19,7 +19,7 @@ from adapters.imaging.reading import Limits
 from adapters.imaging.scratch import Scratch
 from jobs.errors import PermanentError, TransientError
 from jobs.images import errors
-from jobs.images.steps import ImageWork
+from jobs.images.steps import ImageWork, WorkDone
 from tests.bad_pictures import BAD_FILES, PIXELS
 from tests.darkroom import (
     Darkroom,
@@ -89,12 +89,15 @@ def openers(file: Path) -> list[int]:
     return found
 
 
-async def child_at_work(work: ImageWork) -> int:
-    """Return the process that decodes, as soon as it does."""
+async def begin(darkroom: Darkroom, work: ImageWork) -> tuple[asyncio.Future[WorkDone], int]:
+    """Begin ``work``; return it and the process that decodes, as soon as it does."""
     while True:
-        if pids := openers(work.path):
-            return pids[0]
-        await asyncio.sleep(0.02)
+        running = asyncio.ensure_future(darkroom.pool.run(work, darkroom.limit))
+        while not running.done():
+            if pids := openers(work.path):
+                return running, pids[0]
+            await asyncio.sleep(0.02)
+        await running  # it was over before we saw it: again
 
 
 async def until_closed(work: ImageWork) -> None:
@@ -111,9 +114,9 @@ async def test_a_crash_costs_only_its_own_step() -> None:
     await pool.warm()
     try:
         with darkroom.work(scan_bomb(7000, 7000, 88)) as work:
-            doomed = asyncio.ensure_future(pool.run(work, darkroom.limit))
             neighbour = asyncio.ensure_future(darkroom.develop(encoded(noise(400, 400)), BLUR))
-            os.kill(await child_at_work(work), signal.SIGSEGV)
+            doomed, child = await begin(darkroom, work)
+            os.kill(child, signal.SIGSEGV)
             with pytest.raises(errors.DecoderCrash, match="exit code -11") as caught:
                 await doomed
         assert not caught.value.non_retryable
@@ -139,8 +142,8 @@ async def test_a_child_carries_nothing_of_the_worker() -> None:
     await pool.warm()
     try:
         with darkroom.work(scan_bomb(7000, 7000, 88)) as work:
-            running = asyncio.ensure_future(pool.run(work, darkroom.limit))
-            maps = mapped_files(await child_at_work(work))
+            running, child = await begin(darkroom, work)
+            maps = mapped_files(child)
             running.cancel()
         assert "_imaging" in maps
         for library in ("temporal", "pydantic", "sqlalchemy"):
@@ -161,8 +164,8 @@ async def test_the_pool_recovers_from_the_loss_of_all_its_processes() -> None:
         server = multiprocessing.forkserver._forkserver
         os.kill(server._forkserver_pid, signal.SIGKILL)  # type: ignore[attr-defined]  # private
         with darkroom.work(scan_bomb(7000, 7000, 88)) as work:
-            doomed = asyncio.ensure_future(pool.run(work, darkroom.limit))
-            os.kill(await child_at_work(work), signal.SIGKILL)
+            doomed, child = await begin(darkroom, work)
+            os.kill(child, signal.SIGKILL)
             with pytest.raises(errors.DecoderCrash):
                 await doomed
         assert (await darkroom.develop(encoded(corners()))).made.width == 120
@@ -176,8 +179,7 @@ async def test_cancelling_kills_the_decode() -> None:
     await pool.warm()
     try:
         with darkroom.work(scan_bomb(7000, 7000, 88)) as work:
-            running = asyncio.ensure_future(pool.run(work, darkroom.limit))
-            await child_at_work(work)
+            running, _ = await begin(darkroom, work)
             running.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await running

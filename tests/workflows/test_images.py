@@ -76,6 +76,22 @@ class FailingOnce:
         return await self.pool.run(work, limit)
 
 
+@dataclass
+class NeverDone:
+    """An engine whose steps end only by being cut, or by a failure."""
+
+    pool: ImagePool
+
+    @property
+    def fingerprint(self) -> str:
+        return self.pool.fingerprint
+
+    async def run(self, work: ImageWork, limit: timedelta) -> WorkDone:
+        done = await self.pool.run(work, limit)
+        await asyncio.Event().wait()
+        return done
+
+
 class ForgetfulStorage(Storage):
     """Loses the first picture between two steps that is asked for."""
 
@@ -129,10 +145,13 @@ class Studio:
 
     @asynccontextmanager
     async def slow_worker(self, step_limit: timedelta) -> AsyncIterator[None]:
-        """Run a worker that decodes ``in/slow.jpg`` for seconds, if ``step_limit`` lets it."""
+        """Run a worker that decodes ``in/slow.jpg`` for seconds, if ``step_limit`` lets it.
+
+        It ends no step: each is under way until it is cut, however slow the machine that looks.
+        """
         pool = ImagePool(processes=1, step_limit=step_limit)
         await pool.warm()
-        self.steps = replace(self.steps, engine=pool)
+        self.steps = replace(self.steps, engine=NeverDone(pool))
         await self.put("in/slow.jpg", slow_picture())
         try:
             async with self.worker():
@@ -199,7 +218,7 @@ class Studio:
 
 @pytest.fixture(scope="module")
 async def pool() -> AsyncIterator[ImagePool]:
-    pool = ImagePool(max_pixels=PIXELS, step_limit=timedelta(seconds=20))
+    pool = ImagePool(max_pixels=PIXELS)
     await pool.warm()
     yield pool
     await pool.close()
@@ -417,11 +436,10 @@ async def test_a_step_cut_by_a_shutdown_goes_to_the_next_worker_uncounted(studio
         queue = studio.queue
         await studio.until_decoding()
     assert studio.scratch_files() == []
-    pool = ImagePool(processes=1)
-    studio.steps = replace(studio.steps, engine=pool)
+    await studio.put("in/slow.jpg", encoded(photo(), "JPEG"))  # quick from here on
+    studio.steps = replace(studio.steps, engine=studio.pool)
     async with studio.worker(queue):
         result = await handle.result()
-    await pool.close()
     assert result.files[0].width == 800
     assert all(attempt == 1 for _, attempt in await studio.attempts())
 
