@@ -214,9 +214,12 @@ async def test_imports_into_one_table_load_their_rows_one_after_the_other(
 ) -> None:
     steps = LosingSteps(losses=0, per_chunk=3)
     async with working(client, unique, steps.all()):
-        first = await client.start_workflow(
-            "KeepPlaces", Places(limit=1, holders=("import-other",)), id=KEEPER, task_queue=unique
+        places = Places(
+            limit=1,
+            holders=("import-other",),
+            look_interval=timedelta(minutes=10),  # nobody sees that it is no job
         )
+        first = await client.start_workflow("KeepPlaces", places, id=KEEPER, task_queue=unique)
         job = await client.start_workflow(ImportDataWorkflow.run, JOB, id=unique, task_queue=unique)
         told = ""
         async with asyncio.timeout(60):
