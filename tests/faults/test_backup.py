@@ -23,7 +23,7 @@ from tests.end_to_end.installation import Installation
 from tests.mail_relay import ScriptedRelay, mail_relay
 from tests.servers import postgresql_program
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
+pytestmark = pytest.mark.slow
 
 MAILS = 24
 BEFORE = 10

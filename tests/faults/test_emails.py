@@ -20,7 +20,7 @@ from jobs.status import JobState
 from tests.end_to_end.installation import Installation
 from tests.mail_relay import ScriptedRelay, mail_relay
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
+pytestmark = pytest.mark.slow
 
 MAILS = int(os.environ.get("FAULT_MAILS", "100"))
 """The long form is ``FAULT_MAILS=500``."""

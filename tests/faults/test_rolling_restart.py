@@ -18,7 +18,7 @@ from jobs.status import JobState, JobStatus
 from tests.end_to_end.installation import ROOT, Installation, WorkerProcess
 from tests.mail_relay import ScriptedRelay, mail_relay
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
+pytestmark = pytest.mark.slow
 
 ROUNDS = int(os.environ.get("FAULT_ROUNDS", "1"))
 """How often every worker is replaced; the long form is ``FAULT_ROUNDS=5``."""

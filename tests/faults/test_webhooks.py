@@ -17,7 +17,7 @@ from settings import Settings
 from tests.end_to_end.installation import Installation
 from tests.faults.receiving import Receiver, receiving
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
+pytestmark = pytest.mark.slow
 
 EVENTS = int(os.environ.get("FAULT_EVENTS", "30"))
 """Each goes to five receivers; the long form is ``FAULT_EVENTS=200``."""
