@@ -14,15 +14,17 @@ from random import Random
 from tempfile import TemporaryDirectory
 from typing import Final
 
-from jobs.client import Submission
-from jobs.errors import ServerUnreachableError
+from jobs.client import JobFilter, Submission
+from jobs.errors import PoisonJob, ServerUnreachableError
 from jobs.status import JobState
 from jobs.webhooks import WEBHOOK
+from tests.proof.histories import repetitions
 from tests.proof.judging import Judge, Verdict
 from tests.proof.load import SOURCE, Load, Planned, body_of, make_load
 from tests.proof.place import AWAY, SECRET, Place, open_place, start_workers
 from tests.proof.plan import Fault, Strike, make_plan
 from tests.proof.striking import Striker
+from workflows.base import MAX_LOST_WORKERS
 
 SUBMITTED_AT_ONCE: Final = 8
 STORED: Final = {200, 202}
@@ -58,6 +60,8 @@ class Outcome:
     """Workers that were started in all."""
     released: int
     """Jobs that were held and released by the operator."""
+    retried: int
+    """Jobs that had lost three workers to the faults and were retried by the operator."""
     seconds: float
     refused: Sequence[str]
     """Jobs that could not be submitted."""
@@ -79,6 +83,7 @@ class Watch:
     ended: int = 0
     open: int = 1
     released: int = 0
+    retried: int = 0
 
     async def look(self) -> bool:
         """Ask once; return whether the server has answered."""
@@ -105,6 +110,21 @@ class Watch:
                 with suppress(*AWAY):
                     await self.place.jobs.release(job_id)
                     self.released += 1
+
+    async def retry(self, jobs: Sequence[Planned]) -> bool:
+        """Do what an operator does: retry what is no poison, and met faults three times in a step.
+
+        Return whether anything was retried.
+        """
+        name = PoisonJob.__name__
+        meant = {job.id for job in jobs if job.fails == name}
+        wanted = JobFilter(state=JobState.FAILED, error=name)
+        for job in (await self.place.jobs.list(wanted, limit=100)).jobs:
+            lost = (await repetitions(self.place.temporal, job.id)).lost_workers
+            if job.id not in meant and lost >= MAX_LOST_WORKERS:
+                await self.place.jobs.retry(job.id)
+                self.retried += 1
+        return self.retried > 0
 
     async def until_all_ended(self) -> None:
         """Return when no job is open, or when nothing has ended for long.
@@ -148,6 +168,7 @@ async def prove(*, seed: int, jobs: int, freeze_s: float, say: Callable[[str], N
                 places=len(place.fleet.members),
                 lives=sum(member.lives for member in place.fleet.members),
                 released=watch.released,
+                retried=watch.retried,
                 seconds=time.monotonic() - began,
                 refused=refused,
                 unsigned=sum(receiver.refused for _, receiver, _ in place.receivers),
@@ -164,6 +185,8 @@ async def _carry_out(place: Place, load: Load, striker: Striker, watch: Watch) -
         if striker.broken is not None:
             raise striker.broken
         await watch.until_all_ended()
+        if await watch.retry(load.jobs):
+            await watch.until_all_ended()
     finally:
         for aide in aides:
             aide.cancel()

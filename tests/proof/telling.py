@@ -95,11 +95,17 @@ def _of_outcome(outcome: Outcome) -> str:
         f"Seed {outcome.seed}, {outcome.jobs:,} jobs, {outcome.seconds:,.0f} s: "
         f"`make proof JOBS={outcome.jobs} SEED={outcome.seed}`. {outcome.lives} workers were "
         f"started in {outcome.places} places, {outcome.poisoned} killed by the poison job; "
-        f"{outcome.released} holds were released; receivers refused {outcome.unsigned} requests "
-        "for their signature.\n\n"
+        f"{outcome.released} holds were released; {_retried(outcome)}"
+        f"receivers refused {outcome.unsigned} requests for their signature.\n\n"
         f"{table(['kind', *COLUMNS], rows)}\n{table(['fault', 'times'], faults)}"
         + ("\n" + "".join(notes) if notes else "")
     )
+
+
+def _retried(outcome: Outcome) -> str:
+    if not outcome.retried:
+        return ""
+    return f"{outcome.retried} jobs that had lost three workers to the faults were retried; "
 
 
 def _of_storm(storm: Storm) -> str:
