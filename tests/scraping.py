@@ -29,7 +29,7 @@ def parse(text: str) -> list[Sample]:
 
 def scrape(url: str) -> list[Sample]:
     """Read the metrics that are served at ``url``."""
-    with urllib.request.urlopen(url, timeout=30) as answer:  # noqa: S310 - our own server
+    with urllib.request.urlopen(url, timeout=120) as answer:  # noqa: S310 - our own server
         return parse(answer.read().decode())
 
 

@@ -19,7 +19,7 @@ from jobs.status import JobState
 from tests.stack.where import STACK_FILE, TESTS, Stack
 
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE_S = 90
+PATIENCE_S = 240
 STACK = Stack.load(Path(os.environ[STACK_FILE])) if STACK_FILE in os.environ else None
 """The stack that the ring runs against, if it does."""
 

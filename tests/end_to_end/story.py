@@ -51,6 +51,10 @@ class Story:
                 said += BOLD.sub("", answer.out) + answer.err
             assert matches(scene.prints, said), f"{scene.prints}\nbut\n{said}"
 
+    def is_logged(self, text: str) -> bool:
+        """Tell whether a log has what the next scene, which has no command, shows."""
+        return any(matches(self.scenes[0].prints, line) for line in text.splitlines())
+
     def read_log(self, text: str) -> None:
         """Compare the next scene, which has no command, with the lines of a log: one is like it."""
         scene = self.scenes.pop(0)

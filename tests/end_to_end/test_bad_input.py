@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.end_to_end.installation import ROOT, Answer, Installation
+from tests.end_to_end.installation import PATIENCE_S, ROOT, Answer, Installation
 
 WELCOME = ("template=welcome", "to=ada@example.com", "data.name=Ada")
 IMAGE = ("source=uploads/x.jpg",)
@@ -83,7 +83,7 @@ def run_all(installation: Installation, commands: list[tuple[str, ...]]) -> list
         input=json.dumps(commands),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=2 * PATIENCE_S,
         check=True,
     )
     return [Answer(**answer) for answer in json.loads(done.stdout)]
@@ -124,7 +124,7 @@ def started(installation: Installation, *program: str, **variables: str) -> Answ
         env=installation.environment(variables),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_S,
         check=False,
     )
     return Answer(done.returncode, done.stdout, done.stderr)

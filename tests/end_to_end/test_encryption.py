@@ -1,5 +1,6 @@
 """Encrypted jobs on a real server with a file: what it holds, and who can read it."""
 
+import asyncio
 import base64
 import uuid
 from collections.abc import AsyncIterator, Sequence
@@ -26,7 +27,7 @@ from jobs.schedules.definitions import parse_schedules
 from jobs.status import JobStatus
 from tests.conftest import HEARTBEAT_INTERVAL
 from tests.end_to_end.confidences import CONFIDENCE, ConfidenceSteps, KeepConfidenceWorkflow
-from tests.end_to_end.installation import Installation
+from tests.end_to_end.installation import PATIENCE_S, Installation
 from workflows.interceptor import FinalFailureInterceptor
 from workflows.sandbox import RUNNER
 
@@ -210,7 +211,9 @@ async def test_who_lacks_the_key_is_told_its_id_and_sees_the_rest(
     assert "'2026'" in job.error.message
     told = [line.text async for line in jobs.logs(ids["retrying"])]
     assert any(line.startswith("hold: a payload is encrypted") for line in told)
-    assert ids["completed"] in [listed.id for listed in (await jobs.list()).jobs]
+    async with asyncio.timeout(PATIENCE_S):  # the index lags a few milliseconds
+        while ids["completed"] not in [each.id for each in (await jobs.list()).jobs]:  # noqa: ASYNC110 - told by no event
+            await asyncio.sleep(0.1)
     with pytest.raises(EncryptionKeyMissing, match="key id '2026'"):
         await jobs.result(ids["completed"])
 
@@ -286,8 +289,10 @@ async def test_schedules_are_written_anew_under_a_new_key_by_the_next_apply(plac
     assert await apply(OLD) == [("create", ()), ("create", ())]
     assert await apply(NEW, OLD) == [("update", ("encryption key: 2026 -> 2027",))] * 2
     assert await apply(NEW) == [("keep", ()), ("keep", ())]
-    listed = await ScheduleClient(await place.client(NEW)).list()
-    assert [info.id for info in listed] == ["nightly", "schedule-watch"]
+    schedules = ScheduleClient(await place.client(NEW))
+    async with asyncio.timeout(PATIENCE_S):  # the index lags a few milliseconds
+        while [each.id for each in await schedules.list()] != ["nightly", "schedule-watch"]:  # noqa: ASYNC110 - told by no event
+            await asyncio.sleep(0.1)
     assert {action for action, _ in await apply(key("2028", 3))} == {"update"}
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.end_to_end.installation import Installation
+from tests.end_to_end.installation import PATIENCE_S, Installation
 from tests.end_to_end.test_worker import free_port
 from tests.receivers import Collector, ErrorTracker
 
@@ -43,6 +43,13 @@ async def test_a_failed_job_is_in_the_log_and_at_the_tracker_under_its_id(
     assert b"planted-name" not in tracker.raw
 
 
+def both_listen(installation: Installation, variables: dict[str, str]) -> bool:
+    """Tell whether health finds the collector and the tracker."""
+    checks = installation.run("health", "--json", **variables).json()
+    found = {check["name"]: check["ok"] for check in checks}
+    return bool(found["traces"] and found["error tracker"])
+
+
 async def test_health_tells_whether_collector_and_tracker_listen(
     installation: Installation,
 ) -> None:
@@ -51,10 +58,9 @@ async def test_health_tells_whether_collector_and_tracker_listen(
             "OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint,
             "CONVEYOR_SENTRY_DSN": tracker.dsn,
         }
-        health = await asyncio.to_thread(installation.run, "health", "--json", **there)
-    checks = {check["name"]: check for check in health.json()}
-    assert checks["traces"]["ok"]
-    assert checks["error tracker"]["ok"]
+        async with asyncio.timeout(PATIENCE_S):  # it waits for three seconds, we may pause
+            while not await asyncio.to_thread(both_listen, installation, there):
+                pass
     assert (tracker.events, collector.spans) == ([], [])
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from jobs.client import JobClient
 from jobs.status import JobStatus
-from tests.end_to_end.installation import Installation
+from tests.end_to_end.installation import PATIENCE_S, Installation
 from tests.end_to_end.test_bad_input import run_all
 
 PERSON, WORD = "zanzibarov", "hushhushhush"
@@ -121,7 +121,7 @@ async def test_no_log_and_no_message_tells_what_jobs_hold(planted: Installation)
 def test_the_api_tells_nothing_in_its_log_or_its_problems(planted: Installation) -> None:
     told = Told()
     key = planted.run("keys", "create", "--owner", "ada").out.strip()
-    with planted.api() as address, httpx.Client(base_url=address, timeout=30) as http:
+    with planted.api() as address, httpx.Client(base_url=address, timeout=PATIENCE_S) as http:
         bodies = [
             {"kind": "email", "input": {"template": "welcome", "to": f"{PERSON} at example.com"}},
             {"kind": "email", "input": {"template": "welcome", "to": ADDRESS, "data": PERSON}},

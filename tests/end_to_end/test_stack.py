@@ -13,6 +13,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -141,7 +142,10 @@ def test_health_finds_every_part(stack: Stack, tmp_path: Path) -> None:
 def below(pid: int) -> list[int]:
     """Return the processes that a process has started, and those that they have."""
     files = Path(f"/proc/{pid}/task").glob("*/children")
-    children = [int(word) for file in files for word in file.read_text().split()]
+    children = []
+    for file in files:
+        with suppress(OSError):  # it has ended meanwhile
+            children += [int(word) for word in file.read_text().split()]
     return [*children, *(each for child in children for each in below(child))]
 
 

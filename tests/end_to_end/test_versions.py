@@ -13,6 +13,7 @@ from temporalio.common import VersioningBehavior
 
 from adapters import devserver
 from cli.serving import DEPLOYMENT, LONGEST_STAY, Options, deployment
+from exits import NOT_FOUND
 from jobs import kinds
 from jobs.base import Queue
 from tests.conftest import temporal_binary
@@ -79,7 +80,11 @@ def delivery_to(installation: Installation, url: str) -> str:
     )
     endpoint = added.json()["id"]
     event = installation.run("endpoints", "test", endpoint).out.strip()
-    return f"delivery-{event}:{endpoint}"
+    delivery = f"delivery-{event}:{endpoint}"
+    deadline = time.monotonic() + PATIENCE_S
+    while installation.run("status", delivery).code == NOT_FOUND:  # the event's job begins it
+        assert time.monotonic() < deadline, event
+    return delivery
 
 
 def test_jobs_in_flight_stay_on_their_build_or_move_to_the_new_one_as_their_queue_says(

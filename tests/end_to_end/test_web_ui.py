@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, Page, expect
 from adapters import devserver
 from jobs.encryption import new_key
 from tests.end_to_end.installation import Installation
-from tests.end_to_end.test_pages import CHROMIUM, PATIENCE_MS, browser, sign_in
+from tests.end_to_end.test_pages import CHROMIUM, browser, patient, sign_in
 
 __all__ = ["browser"]
 
@@ -49,9 +49,7 @@ def test_only_a_browser_where_an_administrator_is_signed_in_shows_what_a_job_hol
     key = encrypted.run("keys", "create", "--owner", "root", "--scope", "jobs:admin").out.strip()
     ui = encrypted.variables["CONVEYOR_TEMPORAL_UI_URL"]
     job = f"{ui}/namespaces/default/workflows/{job_id}"
-    page = browser.new_page()
-    page.set_default_timeout(PATIENCE_MS)
-    expect.set_options(timeout=PATIENCE_MS)
+    page = patient(browser.new_page())
     with encrypted.api() as address:
         page.goto(job)
         use_codec(page, address)

@@ -3,16 +3,16 @@
 import json
 import os
 import signal
-import socket
 import time
-import urllib.request
 from pathlib import Path
 
+import httpx
 import pytest
 
 from adapters import devserver
 from adapters.devserver import DevServer
 from tests.end_to_end.installation import PATIENCE_S, Installation, WorkerProcess
+from tests.servers import free_ports
 
 pytestmark = pytest.mark.slow
 
@@ -29,11 +29,23 @@ def server_of(installation: Installation, worker: WorkerProcess) -> DevServer:
 
 
 def free_port() -> int:
-    """Return a port that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a port that nothing listens on, and that the system gives to nobody."""
+    (port,) = free_ports(1)
+    return port
+
+
+def until_good(url: str) -> None:
+    """Return when a probe is good: one that asks a busy server may give up."""
+    deadline = time.monotonic() + PATIENCE_S
+    while httpx.get(url, timeout=PATIENCE_S).status_code != httpx.codes.OK:
+        assert time.monotonic() < deadline, url
+
+
+def until_listed(installation: Installation, job_id: str) -> None:
+    """Return when the index, which a draining worker asks, knows of a job."""
+    deadline = time.monotonic() + PATIENCE_S
+    while job_id not in installation.run("list", "--kind", "email").out:
+        assert time.monotonic() < deadline, job_id
 
 
 def test_a_worker_brings_its_own_server_which_the_command_line_finds(alone: Installation) -> None:
@@ -47,7 +59,10 @@ def test_a_worker_brings_its_own_server_which_the_command_line_finds(alone: Inst
 def test_jobs_survive_the_end_of_server_and_worker(alone: Installation) -> None:
     with alone.worker("--queue", "images") as worker:
         waiting = alone.submit("email", *WELCOME)
-        os.kill(server_of(alone, worker).pid, signal.SIGKILL)
+        killed = server_of(alone, worker).pid
+        os.kill(killed, signal.SIGKILL)
+        while server_of(alone, worker).pid == killed:
+            time.sleep(0.05)  # between looks at a file
         assert alone.until(waiting, "waiting")["state"] == "waiting"  # the server is started anew
     with alone.worker():
         assert alone.until(waiting, "completed")["attempts"] == 1
@@ -74,14 +89,14 @@ def test_probes_tell_that_the_worker_lives_and_polls(installation: Installation)
     port = free_port()
     with installation.worker("--probe-port", str(port)):
         for probe in ("livez", "readyz"):
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/{probe}") as answer:
-                assert answer.status == 200
+            until_good(f"http://127.0.0.1:{port}/{probe}")
 
 
 def test_a_draining_worker_leaves_when_no_job_is_due(installation: Installation) -> None:
     job_id = installation.submit("email", *WELCOME)
     later = installation.submit("email", *WELCOME, "--delay", "1h")
+    until_listed(installation, job_id)
     with installation.worker("--drain", "--queue", "emails") as worker:
-        assert worker.process.wait(timeout=60) == 0
+        assert worker.process.wait(timeout=PATIENCE_S) == 0
     assert installation.status(job_id)["state"] == "completed"
     assert installation.status(later)["state"] == "scheduled"
