@@ -111,7 +111,7 @@ def set_limit(
     by: By = None,
     as_json: AsJson = False,
 ) -> None:
-    """Let a queue start at most so many steps, over all workers; at once, and until another is set."""
+    """Let a queue start only so many steps, over all workers, at once and until another is set."""
 
     async def command(session: Session) -> None:
         from jobs.client.limits import set_rate

@@ -80,7 +80,7 @@ async def resume(_: Admin, services: Open, queue: Name) -> Response:
     "/{queue}/limit", response_model=None, responses={200: {"model": QueueStatus}, **WRITES}
 )
 async def set_limit(caller: Admin, services: Open, queue: Name, order: LimitOrder) -> Response:
-    """Let a queue start at most so many steps, over all workers; at once, and until another is set."""
+    """Let a queue start only so many steps, over all workers, at once and until another is set."""
     status = await limits.set_rate(
         services.jobs.temporal,
         _known(queue),
