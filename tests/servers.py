@@ -67,7 +67,7 @@ def postgresql_server() -> Iterator[str]:
             account = pwd.getpwnam(user)
             os.chown(folder, account.pw_uid, account.pw_gid)
             if not _open_to_all(installed):
-                installed = shutil.copytree(installed, folder / "installed", symlinks=True)
+                installed = copy_of_postgresql(folder)
         data = folder / "data"
         initdb = [str(installed / "bin/initdb"), "-D", str(data), "-U", "postgres", "--no-sync",
                   "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8"]  # fmt: skip
@@ -131,6 +131,20 @@ def _weed(weed: str, top: str) -> Iterator[tuple[S3Server, subprocess.Popen[byte
 def postgresql_program(name: str) -> str:
     """Return the path of one of PostgreSQL's own programs, ``pg_dump``."""
     return str(_postgresql_folder() / "bin" / name)
+
+
+def copy_of_postgresql(folder: Path) -> Path:
+    """Copy PostgreSQL to ``folder`` with the libraries that its programs find beside their package.
+
+    Returns:
+        Where it is installed there.
+    """
+    installed = _postgresql_folder()
+    package = installed.parent
+    for part in (package, package.with_name(f"{package.name}.libs")):
+        if part.exists():  # wheels of other systems have their libraries elsewhere
+            shutil.copytree(part, folder / part.name, symlinks=True)
+    return folder / package.name / installed.name
 
 
 def _postgresql_folder() -> Path:
