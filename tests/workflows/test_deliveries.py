@@ -12,9 +12,12 @@ from temporalio.exceptions import ApplicationError, CancelledError
 from typing_extensions import override
 
 from jobs.base import Queue
+from jobs.client import JobClient
 from jobs.deliveries import DeliverWebhook, Delivery, DeliveryState
 from jobs.deliveries.answers import Answer
 from jobs.endpoints import EndpointState
+from jobs.errors import ConflictError
+from jobs.status import JobState
 from tests.webhooks import House, ScriptedSender, job_id, statuses
 from workflows.deliveries import DeliverWebhookWorkflow
 
@@ -132,6 +135,27 @@ async def test_retry_now_cuts_the_wait_short(house: House, client: Client, uniqu
         await until_waiting(house, job)
         await handle.execute_update(DeliverWebhookWorkflow.retry_now)
         result = await handle.result()
+    assert (result.state, result.attempts) == (DeliveryState.DELIVERED, 2)
+
+
+async def test_a_job_that_waits_for_its_next_attempt_is_hurried_as_jobs_are(
+    house: House, client: Client, unique: str
+) -> None:
+    endpoint, _ = await house.add_endpoint("ep_hurry", schedule=["PT0S", "PT12H"])
+    [job] = await house.add_event(unique, endpoint)
+    house.sender.answers = statuses(500, 204)
+    jobs = JobClient(client)
+    async with house.worker(client):
+        handle = await start(client, job)
+        while True:
+            if (await jobs.status(handle.id)).state is JobState.RETRYING:
+                break
+            await asyncio.sleep(0.05)
+        with pytest.raises(ConflictError, match="`--now` makes it at once"):
+            await jobs.retry(handle.id)
+        retried = await jobs.retry(handle.id, now=True)
+        result = await handle.result()
+    assert retried.how == "at once with 2of2 deliveries.attempt"
     assert (result.state, result.attempts) == (DeliveryState.DELIVERED, 2)
 
 
