@@ -1,10 +1,11 @@
 """A batch of 10,000 items that do nothing, beside a workflow for each and beside other queues.
 
 All in turns on one machine, each with a server and a worker of its own, from the first submission
-to the known end of the last item. Ours keeps every item in SQLite with ``synchronous=FULL``;
-procrastinate's PostgreSQL runs with ``fsync=off``, which favours it; BullMQ's Redis appends with
-``appendfsync always``. A peer that can't be had here is named and left out: Redis and procrastinate
-are in the dependency group ``bench``, BullMQ is installed by ``npm`` into a temporary folder.
+to the known end of the last item. Ours runs with the options of ``worker.py``, so without the SDK's
+sandbox, and keeps every item in SQLite with ``synchronous=FULL``; procrastinate's PostgreSQL runs
+with ``fsync=off``, which favours it; BullMQ's Redis appends with ``appendfsync always``. A peer
+that can't be had here is named and left out: Redis and procrastinate are in the dependency group
+``bench``, BullMQ is installed by ``npm`` into a temporary folder.
 """
 
 import asyncio

@@ -2,7 +2,8 @@
 
 Compared with starting as many workflows by the SDK's plain ``start_workflow``, as many at once.
 Meanwhile no worker takes them up, so that only the submitting is measured; afterwards one ends the
-jobs, and counts.
+jobs, and counts. The redrive itself runs with the options of ``worker.py``, without the SDK's
+sandbox; the jobs run in it, as workflows do by default.
 """
 
 import asyncio
@@ -24,6 +25,7 @@ from bench.bare.steps import Ping
 from bench.bare.two_step_workflow import TwoStepWorkflow
 from bench.bare.two_steps import TwoSteps
 from bench.harness import Plan, Row, gather_at_most, lab, medians
+from bench.workers import our_worker
 from jobs.attributes import JOB_KIND, JOB_TAGS
 from jobs.base import Queue
 from jobs.client import JobClient, JobFilter, connect
@@ -76,20 +78,8 @@ async def run(plan: Plan) -> Sequence[Row]:
 
 def redrives(client: Client) -> AbstractAsyncContextManager[Any]:
     """Return a worker of redrives, as ``worker.py`` would run it."""
-    return Worker(
-        client,
-        task_queue=Queue.BATCHES,
-        workflows=[RedriveWorkflow],
-        activities=RedriveActivities(Redriver(client), Storage.open("memory:")).all(),
-        workflow_runner=runner("jobs", "activities", "workflows.base"),
-    )
-
-
-def runner(*passed_through: str) -> SandboxedWorkflowRunner:
-    """Return a sandbox that loads everything else anew."""
-    return SandboxedWorkflowRunner(
-        restrictions=SandboxRestrictions.default.with_passthrough_modules(*passed_through)
-    )
+    steps = RedriveActivities(Redriver(client), Storage.open("memory:"))
+    return our_worker(client, Queue.BATCHES, workflows=[RedriveWorkflow], activities=steps.all())
 
 
 async def one_round(client: Client, count: int) -> dict[str, float]:
@@ -118,7 +108,9 @@ def two_steps(client: Client, steps: TwoSteps) -> AbstractAsyncContextManager[An
         task_queue=QUEUE,
         workflows=[TwoStepWorkflow],
         activities=[steps.run_first, steps.run_second],
-        workflow_runner=runner("bench.bare"),
+        workflow_runner=SandboxedWorkflowRunner(
+            restrictions=SandboxRestrictions.default.with_passthrough_modules("bench.bare")
+        ),
     )
 
 

@@ -8,15 +8,13 @@ from typing import Final, cast
 
 from temporalio import activity
 from temporalio.common import RetryPolicy
-from temporalio.worker import Worker
-from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 from temporalio.workflow import ActivityConfig
 
 import settings as environment
-import worker as ours
 from activities.batches import BatchActivities
 from activities.errands import Errand
 from adapters.database.batches import BatchLedger
+from bench.workers import our_worker
 from jobs import kinds
 from jobs.base import NEVER_RETRIED, Contract, JobKind, Queue
 from jobs.client import JobClient, connect
@@ -80,7 +78,6 @@ async def main() -> None:
     """Serve until SIGTERM."""
     from bench.peers.workflow import DoNothingWorkflow
     from workflows.batches import RunBatchWorkflow
-    from workflows.interceptor import FinalFailureInterceptor
 
     register()
     stop = asyncio.Event()
@@ -95,21 +92,11 @@ async def main() -> None:
         jobs=JobClient(client),
         performers={NOOP.name: noops.perform},
     )
-    async with Worker(
+    async with our_worker(
         client,
-        task_queue=Queue.BATCHES,
+        Queue.BATCHES,
         workflows=[RunBatchWorkflow, DoNothingWorkflow],
         activities=[*batches.all(), *noops.all()],
-        workflow_runner=SandboxedWorkflowRunner(
-            restrictions=SandboxRestrictions.default.with_passthrough_modules(
-                "jobs", "activities", "workflows.base", "bench.peers.noop"
-            )
-        ),
-        interceptors=[FinalFailureInterceptor()],
-        max_concurrent_activities=ours.DEFAULT_SLOTS[Queue.BATCHES],
-        max_heartbeat_throttle_interval=ours.HEARTBEAT_INTERVAL,
-        default_heartbeat_throttle_interval=ours.HEARTBEAT_INTERVAL,
-        sticky_queue_schedule_to_start_timeout=ours.STICKY_TIMEOUT,
     ):
         print("ready", flush=True)
         await stop.wait()
