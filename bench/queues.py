@@ -10,9 +10,11 @@ arrival, latencies from the submission to an idle worker to the arrival.
 
 For the crashes each has a slow relay, the settings that the tool comes with, and some dozens of
 jobs, all submitted by then: the worker is killed three times in the middle of them, or the broker
-once, always with SIGKILL and all children, and started again at once. A mail is *lost* if it has
-not arrived when nothing has arrived for 75 seconds (25 where it is measured quickly), and *doubled*
-for each further copy. What would come back only later is said in words.
+once, always with SIGKILL and all children, and started again at once. A worker whose queue has lost
+so many mails that the turn of the next kill can't come is killed when none has arrived for 30
+seconds. A mail is *lost* if it has not arrived when nothing has arrived for 75 seconds (25 where it
+is measured quickly), and *doubled* for each further copy. What would come back only later is said
+in words.
 """
 
 import asyncio

@@ -1,9 +1,11 @@
 """What a kill -9 in the middle of the work does to a contender's mails, counted at the relay.
 
 The relay is slow, so that some mails are always on their way: some taken and not answered yet, some
-not taken yet. What was killed is started again at once, and so is a worker that ended when its
-broker went away. Then it is waited until nothing has arrived for longer than most queues need to
-find out by themselves; where mails are missing by then, the worker is restarted once.
+not taken yet. A further kill comes when a further share of the mails has arrived, or, where the
+kills before it have lost so many that this can't be, when no more arrive. What was killed is
+started again at once, and so is a worker that ended when its broker went away. Then it is waited
+until nothing has arrived for longer than most queues need to find out by themselves; where mails
+are missing by then, the worker is restarted once.
 """
 
 import time
@@ -26,6 +28,8 @@ SLOW_S: Final = 0.025
 """Of the relay, before and after it takes a mail."""
 QUIET_S: Final = 75
 QUICK_QUIET_S: Final = 25
+STALL_S: Final = 30
+"""No more arrive now, or only much later: longer than our own heartbeat timeout and a start."""
 SETTLED_S: Final = 3
 AGAIN_QUIET_S: Final = 30
 QUICK_AGAIN_QUIET_S: Final = 10
@@ -128,7 +132,7 @@ class Crash:
                 numbers = one.submit_and_know(self._jobs)
                 killed = 0.0
                 for number in range(1, trial.kills + 1):
-                    one.until(numbers.start + self._jobs * number // (trial.kills + 1))
+                    self._until_due(one, numbers, number)
                     killed = time.monotonic()
                     self._kill(one)
                 self._until_quiet(one, SETTLED_S, BUSY_S)
@@ -148,6 +152,15 @@ class Crash:
             done_after_s=max(copies[0] for copies in arrived) - killed,
             notes=tuple(self._notes),
         )
+
+    def _until_due(self, one: Running, numbers: range, kill: int) -> None:
+        """Return when its share of the mails has arrived, or after a kill when no more arrive."""
+        due = numbers.start + self._jobs * kill // (self._trial.kills + 1)
+        if kill == 1:
+            one.until(due)
+        elif not one.arrive(due, STALL_S):
+            arrived = one.arrivals.look() - numbers.start
+            self._notes.append(f"Kill {kill} came after {arrived} mails, since no more arrived")
 
     def _kill(self, one: Running) -> None:
         if self._trial.setting is Setting.WORKER:

@@ -93,10 +93,29 @@ class Running:
         while self.arrivals.look() < arrived:
             for program in (self.worker, self.producer):
                 if program.ended or time.monotonic() > deadline:
-                    said = program.log.read_text(errors="replace")[-TAIL:]
-                    msg = f"{self.arrivals.look()} of {arrived} mails have arrived:\n{said}"
-                    raise RuntimeError(msg)
+                    raise self._missed(arrived, program)
             time.sleep(LOOK_S)
+
+    def arrive(self, arrived: int, stall_s: float) -> bool:
+        """Return whether so many different mails arrive in all; not, if none has for so long.
+
+        Raises:
+            RuntimeError: the worker has ended.
+        """
+        seen, since = -1, time.monotonic()
+        while (now := self.arrivals.look()) < arrived:
+            if self.worker.ended:
+                raise self._missed(arrived, self.worker)
+            if now != seen:
+                seen, since = now, time.monotonic()
+            elif time.monotonic() - since > stall_s:
+                return False
+            time.sleep(LOOK_S)
+        return True
+
+    def _missed(self, arrived: int, program: Program) -> RuntimeError:
+        said = program.log.read_text(errors="replace")[-TAIL:]
+        return RuntimeError(f"{self.arrivals.look()} of {arrived} mails have arrived:\n{said}")
 
     def named_unknown(self) -> int:
         """Let the producer end; return how many mails the jobs call unknown."""
