@@ -104,7 +104,7 @@ class Judge:
 
         async def lane() -> None:
             for job in waiting:
-                for job_id in (job.id, *_children(place, job)):
+                for job_id in (job.id, *children(place, job)):
                     with suppress(JobNotFoundError, WaitTimedOutError):
                         await place.jobs.wait(job_id, within=LOOK)
 
@@ -243,7 +243,7 @@ class Judge:
         )
 
     async def _of_report_mail(self, job: Planned, verdict: Verdict) -> Verdict:
-        (mail_id,) = _children(self.place, job)
+        (mail_id,) = children(self.place, job)
         mail = await self._status(mail_id)
         if mail is None or mail.result is None:
             return replace(verdict, lost=1, note="its mail is not done")
@@ -282,7 +282,7 @@ class Judge:
         )
 
 
-def _children(place: Place, job: Planned) -> Sequence[str]:
+def children(place: Place, job: Planned) -> Sequence[str]:
     """Return the ids of the jobs that a job starts and that are judged with it."""
     if job.kind == REPORT.name and job.recipients:
         return [f"{EMAIL.name}-{job.id}-1"]

@@ -19,7 +19,7 @@ from jobs.errors import PoisonJob, ServerUnreachableError
 from jobs.status import JobState
 from jobs.webhooks import WEBHOOK
 from tests.proof.histories import repetitions
-from tests.proof.judging import Judge, Verdict
+from tests.proof.judging import Judge, Verdict, children
 from tests.proof.load import SOURCE, Load, Planned, body_of, make_load
 from tests.proof.place import AWAY, SECRET, Place, open_place, start_workers
 from tests.proof.plan import Fault, Strike, make_plan
@@ -114,15 +114,16 @@ class Watch:
     async def retry(self, jobs: Sequence[Planned]) -> bool:
         """Do what an operator does: retry what is no poison, and met faults three times in a step.
 
-        Return whether anything was retried.
+        A report whose mail was lost is retried, which sends the mail. Return whether any was.
         """
         name = PoisonJob.__name__
         meant = {job.id for job in jobs if job.fails == name}
+        whole = {child: job.id for job in jobs for child in children(self.place, job)}
         wanted = JobFilter(state=JobState.FAILED, error=name)
         for job in (await self.place.jobs.list(wanted, limit=100)).jobs:
             lost = (await repetitions(self.place.temporal, job.id)).lost_workers
             if job.id not in meant and lost >= MAX_LOST_WORKERS:
-                await self.place.jobs.retry(job.id)
+                await self.place.jobs.retry(whole.get(job.id, job.id))
                 self.retried += 1
         return self.retried > 0
 
