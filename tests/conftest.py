@@ -1,15 +1,19 @@
 """Servers that the whole run shares, and what isolates one test from another on them."""
 
+import asyncio
 import shutil
 import sys
 import uuid
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 from temporalio.client import Client
+from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
 
 from adapters import devserver
@@ -122,8 +126,19 @@ async def shared_server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterat
 
 @pytest.fixture
 def installation(shared_server: str, tmp_path: Path) -> Installation:
-    """A data folder of the test's own, on the shared server."""
-    return Installation(tmp_path, {"TEMPORAL_ADDRESS": shared_server})
+    """A data folder of the test's own, on the shared server, where no other test's job is open."""
+    made = Installation(tmp_path, {"TEMPORAL_ADDRESS": shared_server})
+    with ThreadPoolExecutor(1) as apart:  # a loop may run in this thread
+        apart.submit(asyncio.run, end_open_jobs(made)).result()
+    return made
+
+
+async def end_open_jobs(installation: Installation) -> None:
+    """Terminate what earlier tests have left on a server, which the next worker would take up."""
+    client = await installation.connect()
+    async for left in client.list_workflows("ExecutionStatus = 'Running'"):
+        with suppress(RPCError):  # it has ended by itself
+            await client.get_workflow_handle(left.id).terminate(reason="its test is over")
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import asyncio
 import csv
 import gzip
+import json
 from pathlib import Path
 from uuid import uuid4
 
@@ -62,8 +63,7 @@ def test_what_is_imported_can_be_exported(stores: Installation) -> None:
         exported = stores.submit(
             "export", "query=customers", "compression=gzip", "--wait", "--json"
         )
-        assert exported
-        job_id = stores.run("list", "--kind", "export").out.split("\t")[0]
+        job_id = json.loads(exported)["id"]
         assert stores.run("result", job_id, "--out", str(out)).code == 0
     result = imported.json()
     assert (result["read"], result["inserted"], result["rejected"]) == (2000, 1960, 40)
