@@ -9,12 +9,11 @@ from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionResponse
 from temporalio.client import Client
 
 from jobs.base import Contract
-from jobs.client import listing
+from jobs.client import listing, reading
 from jobs.client.connection import RPC_TIMEOUT, translated_errors
 from jobs.client.listing import JobFilter
-from jobs.errors import ConflictError, InvalidInputError, JobNotFoundError, Problem
+from jobs.errors import InvalidInputError, JobNotFoundError, Problem
 from jobs.kinds import KINDS_BY_WORKFLOW
-from jobs.status import derive_state
 
 OPEN: Final = "ExecutionStatus IN ('Running', 'Paused')"
 AT_ONCE: Final = 20
@@ -34,12 +33,7 @@ async def cancel(client: Client, description: DescribeWorkflowExecutionResponse)
     Raises:
         ConflictError: It has already ended.
     """
-    job_id = description.workflow_execution_info.execution.workflow_id
-    state = derive_state(description)
-    if state.final:
-        msg = f"job {job_id!r} has already ended: it is {state}"
-        raise ConflictError(msg)
-    await _cancel(client, job_id)
+    await _cancel(client, reading.id_of_open(description))
 
 
 async def cancel_matching(

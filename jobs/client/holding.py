@@ -49,11 +49,7 @@ async def hold(client: Client, description: DescribeWorkflowExecutionResponse, r
     if not reason.strip() or len(reason) > MAX_REASON or not reason.isprintable():
         fix = f"say in a line of at most {MAX_REASON} characters why"
         raise InvalidInputError([Problem("reason", fix)])
-    job_id = description.workflow_execution_info.execution.workflow_id
-    state = derive_state(description)
-    if state.final:
-        msg = f"job {job_id!r} has already ended: it is {state}"
-        raise ConflictError(msg)
+    job_id = reading.id_of_open(description)
     if (held := await asked_hold(client, description)) is not None:
         msg = f"job {job_id!r} is held already: {held.reason}"
         raise ConflictError(msg)

@@ -162,11 +162,7 @@ async def terminate(
     Raises:
         ConflictError: It has already ended.
     """
-    job_id = description.workflow_execution_info.execution.workflow_id
-    state = derive_state(description)
-    if state.final:
-        msg = f"job {job_id!r} has already ended: it is {state}"
-        raise ConflictError(msg)
+    job_id = reading.id_of_open(description)
     handle = client.get_workflow_handle(job_id)
     with translated_errors(job_id):
         await handle.terminate(reason=reason, rpc_timeout=RPC_TIMEOUT)

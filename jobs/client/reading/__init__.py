@@ -15,6 +15,7 @@ from jobs.client.reading.ends import CLOSING, COMPLETE_PERCENT, ended, last_atte
 from jobs.client.reading.steps import at_step, percent_so_far
 from jobs.client.reading.values import decode, failure, hold_of, instant, links, memo_value, words
 from jobs.client.tallies import tallied
+from jobs.errors import ConflictError
 from jobs.holds import Hold
 from jobs.kinds import KINDS, KINDS_BY_WORKFLOW
 from jobs.status import JobFailure, JobProgress, JobState, JobStatus, current_activity, derive_state
@@ -28,6 +29,7 @@ __all__ = [
     "failure",
     "first_event",
     "hold_of",
+    "id_of_open",
     "instant",
     "last_attempt",
     "last_events",
@@ -117,6 +119,20 @@ async def told(
     if with_input:
         updates["input"] = await _input(client, job, events)
     return job.model_copy(update=updates)
+
+
+def id_of_open(description: DescribeWorkflowExecutionResponse) -> str:
+    """Return the id of the job that is described.
+
+    Raises:
+        ConflictError: It has already ended.
+    """
+    job_id = description.workflow_execution_info.execution.workflow_id
+    state = derive_state(description)
+    if state.final:
+        msg = f"job {job_id!r} has already ended: it is {state}"
+        raise ConflictError(msg)
+    return job_id
 
 
 async def status_at_end(client: Client, job_id: str, *, ui_url: str | None = None) -> JobStatus:
