@@ -1,8 +1,8 @@
-"""Work of a step that blocks: done in a thread, with heartbeats from what it counts."""
+"""Work of a step: in a thread with heartbeats from what it counts, and ended when it is cut."""
 
 import asyncio
 from collections.abc import Callable
-from typing import Final, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from temporalio import activity
 
@@ -11,6 +11,7 @@ from jobs.files import folder_of
 ResultT = TypeVar("ResultT")
 
 BEAT_S: Final = 1.0
+CUT_AGAIN_S: Final = 5.0
 
 
 class Counting(Protocol):
@@ -41,6 +42,19 @@ async def in_thread(
     finally:
         meter.stopped = True
         await asyncio.wait({running})
+
+
+async def cut(*tasks: asyncio.Task[Any]) -> None:
+    """Cancel ``tasks`` until each has ended; their errors are not raised.
+
+    Once is not enough: ``asyncio.wait_for`` of Python 3.11, by which mails wait for the relay,
+    forgets a cancel that comes with what it waits for.
+    """
+    running: set[asyncio.Task[Any]] = {task for task in tasks if not task.done()}
+    while running:
+        for task in running:
+            task.cancel()
+        _, running = await asyncio.wait(running, timeout=CUT_AGAIN_S)
 
 
 def job_folder() -> str:

@@ -20,6 +20,7 @@ from activities.emails.beating import beating
 from activities.emails.draft import Draft, digest, outcome, settled_or_stale
 from activities.emails.needs import Composer, Files, Ledger, Mailer, Resets, UserDirectory
 from activities.errands import Errand, own_errand
+from activities.working import cut
 from jobs.addresses import check_address
 from jobs.emails import (
     MAX_ATTACHMENT_BYTES,
@@ -217,8 +218,7 @@ class EmailActivities:
         except asyncio.CancelledError:
             if claim.begun:
                 await asyncio.wait({sending}, timeout=self.last_words_s)
-            sending.cancel()
-            await asyncio.wait({sending})
+            await cut(sending)
             if not sending.cancelled():
                 sending.exception()
             raise

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from activities.emails.needs import Composer, Mailer
 from activities.mailings.needs import Book, Ledger
+from activities.working import cut
 from jobs.emails import (
     MAX_CLAIMS,
     EmailDeferred,
@@ -68,9 +69,7 @@ class ChunkSender:
         except asyncio.CancelledError:
             self.stopping = True
             await asyncio.wait(senders, timeout=last_words_s)
-            for sender in senders:
-                sender.cancel()
-            await asyncio.wait(senders)
+            await cut(*senders)
             raise
         if self.failure is not None:
             raise self.failure
