@@ -386,7 +386,7 @@ async def test_a_crash_repeats_only_the_step_it_hit(studio: Studio) -> None:
 
 
 async def test_a_decode_that_takes_too_long_twice_fails_with_its_name(studio: Studio) -> None:
-    async with studio.slow_worker(timedelta(seconds=1)):
+    async with studio.slow_worker(timedelta(seconds=0.1)):
         failure = await studio.failure(source="in/slow.jpg", operations=DEMO)
     assert failure.type == "DecoderTimeout"
     assert ("images.apply", 2) in await studio.attempts()
