@@ -15,6 +15,11 @@ PHOTO = ROOT / "examples" / "photo.jpg"
 TOO_WIDE = """[...document.querySelectorAll("main *")]
     .filter(element => element.getBoundingClientRect().right > 360)
     .map(element => element.outerHTML.slice(0, 200))"""
+OPEN = "document.querySelectorAll('details').forEach(part => { part.open = true })"
+BROKEN = """[...document.querySelectorAll("td:first-child code, .state")]
+    .filter(element => element.getClientRects().length > 1)
+    .map(element => element.outerHTML.slice(0, 200))"""
+"""Words that are broken over lines although they are short."""
 
 pytestmark = [
     pytest.mark.slow,
@@ -142,8 +147,10 @@ def test_pages_are_no_wider_than_a_narrow_screen(
         sign_in(page, key)
         for path in ("/", "/docs"):
             page.goto(f"{url}{path}")
+            page.evaluate(OPEN)
             assert page.evaluate("document.documentElement.scrollWidth") == 360
             assert page.evaluate(TOO_WIDE) == []
+            assert page.evaluate(BROKEN) == []
 
 
 def test_another_person_does_not_see_the_job(installation: Installation, browser: Browser) -> None:
