@@ -1,5 +1,6 @@
 """Two builds of workers beside each other, jobs in flight: ``worker.py --versioned``."""
 
+import asyncio
 import json
 import subprocess
 import time
@@ -9,6 +10,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from temporalio.api.enums.v1 import RoutingConfigUpdateState
+from temporalio.api.workflowservice.v1 import DescribeWorkerDeploymentRequest
 from temporalio.common import VersioningBehavior
 
 from adapters import devserver
@@ -52,6 +55,20 @@ def roll_out(installation: Installation, command: str, build_id: str, *options: 
         done := temporal(installation, "worker", "deployment", command, *version, *options, "--yes")
     ).returncode:
         assert time.monotonic() < deadline, done.stderr
+    asyncio.run(until_told(installation))
+
+
+async def until_told(installation: Installation) -> None:
+    """Return when every queue knows of the change: the command returns before."""
+    client = await installation.connect()
+    asked = DescribeWorkerDeploymentRequest(namespace=client.namespace, deployment_name=DEPLOYMENT)
+    async with asyncio.timeout(PATIENCE_S):
+        while True:
+            answer = await client.workflow_service.describe_worker_deployment(asked)
+            state = answer.worker_deployment_info.routing_config_update_state
+            if state != RoutingConfigUpdateState.ROUTING_CONFIG_UPDATE_STATE_IN_PROGRESS:
+                return
+            await asyncio.sleep(0.1)
 
 
 def build_of(installation: Installation, job_id: str) -> str:
