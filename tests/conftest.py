@@ -1,6 +1,7 @@
 """Servers that the whole run shares, and what isolates one test from another on them."""
 
 import asyncio
+import os
 import shutil
 import sys
 import uuid
@@ -47,6 +48,11 @@ settings.register_profile(
     "patient", deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )  # no example fails for the machine's being slow
 settings.load_profile("patient")
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Return one process more than cores: much of a test's time goes by waiting for a server."""
+    return (os.cpu_count() or 1) + 1
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -201,7 +201,7 @@ def environment() -> dict[str, str]:
 
 
 def install_bullmq(folder: Path) -> Path:
-    """Install what BullMQ's script needs, and return the folder where it stands.
+    """Install what BullMQ's scripts need, and return the folder where they stand.
 
     Raises:
         ServerMissingError: node is not here, or npm can't install the packages.
@@ -218,5 +218,6 @@ def install_bullmq(folder: Path) -> Path:
     if done is None or done.returncode != 0:
         msg = f"npm can't install {' and '.join(NODE_PACKAGES)}"
         raise ServerMissingError(msg)
-    shutil.copy(ROOT / "bench" / "peers" / "bullmq_mails.mjs", folder)
+    for script in (ROOT / "bench" / "peers").glob("*.mjs"):
+        shutil.copy(script, folder)
     return folder
